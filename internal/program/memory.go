@@ -1,0 +1,126 @@
+package program
+
+import "sort"
+
+// MemoryPlan says where each computed value lies in one arena.
+type MemoryPlan struct {
+	Offset []int64 // by ID, in bytes; -1 for values that are not in the arena (inputs, weights)
+	Bytes  int64   // the arena's size
+}
+
+// arenaAlign is the alignment of values in the arena: a cache line.
+const arenaAlign = 64
+
+// PlanMemory lays the values that instructions compute, and the loop's carried
+// values, into an arena so that values alive at the same time do not overlap
+// (greedy by size, lowest offset first). A value made before the loop and read
+// in it lives until the loop's end.
+func PlanMemory(p *Program) MemoryPlan {
+	plan := MemoryPlan{Offset: make([]int64, len(p.Values))}
+	for i := range plan.Offset {
+		plan.Offset[i] = -1
+	}
+	lives := lifetimes(p)
+	sort.SliceStable(lives, func(i, j int) bool { return lives[i].bytes > lives[j].bytes })
+	var placed []life
+	for _, l := range lives {
+		l.offset = lowestGap(placed, l)
+		plan.Offset[l.id] = l.offset
+		if end := l.offset + l.bytes; end > plan.Bytes {
+			plan.Bytes = end
+		}
+		at := sort.Search(len(placed), func(i int) bool { return placed[i].offset >= l.offset })
+		placed = append(placed, life{})
+		copy(placed[at+1:], placed[at:])
+		placed[at] = l
+	}
+	return plan
+}
+
+// life is the stretch of instructions [from,to] during which a value is needed.
+type life struct {
+	id            ID
+	from, to      int
+	bytes, offset int64
+}
+
+// lowestGap finds the lowest offset at which l overlaps nothing in placed,
+// which is sorted by offset.
+func lowestGap(placed []life, l life) int64 {
+	var at int64
+	for _, q := range placed {
+		if q.to < l.from || l.to < q.from {
+			continue
+		}
+		if at+l.bytes <= q.offset {
+			return at
+		}
+		if end := q.offset + q.bytes; end > at {
+			at = end
+		}
+	}
+	return at
+}
+
+func lifetimes(p *Program) []life {
+	first, last := loopRange(p)
+	index := make([]int, len(p.Values)) // 1 + index in lives
+	var lives []life
+	begin := func(id ID, at int) {
+		if index[id] != 0 {
+			return
+		}
+		size := int64(p.Values[id].Elems()) * int64(p.Values[id].DType.Size())
+		lives = append(lives, life{id: id, from: at, to: at, bytes: (size + arenaAlign - 1) / arenaAlign * arenaAlign})
+		index[id] = len(lives)
+	}
+	use := func(id ID, at int) {
+		if id == None || index[id] == 0 {
+			return
+		}
+		l := &lives[index[id]-1]
+		if l.from < first && at >= first && at <= last {
+			at = last // made before the loop, read in each step
+		}
+		if at > l.to {
+			l.to = at
+		}
+	}
+	for _, c := range p.Carries { // a carried value lives from before the loop to its end and beyond
+		begin(c.Body, max(first-1, 0))
+		use(c.Body, last)
+	}
+	for i := range p.Instrs {
+		in := &p.Instrs[i]
+		for _, id := range in.Out {
+			begin(id, i)
+		}
+		for _, id := range in.In {
+			use(id, i)
+		}
+	}
+	for _, c := range p.Carries {
+		use(c.Init, max(first-1, 0))
+		use(c.Next, last)
+	}
+	for _, o := range p.Outputs {
+		use(o.Value, len(p.Instrs))
+	}
+	return lives
+}
+
+// loopRange gives the first and last instruction of the loop, or an empty range
+// after the last instruction.
+func loopRange(p *Program) (first, last int) {
+	first, last = len(p.Instrs), len(p.Instrs)-1
+	for i := range p.Instrs {
+		if p.Instrs[i].Stage == Each {
+			first = min(first, i)
+			last = max(i, first)
+		}
+	}
+	if first > last {
+		return len(p.Instrs) + 1, len(p.Instrs)
+	}
+	return first, last
+}

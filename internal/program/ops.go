@@ -1,0 +1,170 @@
+package program
+
+// Op is one operation's attributes. The set is closed: executors switch over it.
+type Op interface {
+	// Name is the operation's short name, for traces and reports.
+	Name() string
+}
+
+// Segment is one stretch of the inner dimension of a [Product].
+//
+// A segment multiplies input X (In[X]) by the slice of weight W (In[W]) that
+// begins at input channel WOffset. With KH = KW = 1 and Stride 1 it is a linear
+// layer or a 1x1 convolution; otherwise a convolution with zero border.
+type Segment struct {
+	X, W            int // indices into Instr.In
+	WOffset         int // first input channel of the weight that belongs to X
+	KH, KW          int
+	Stride          int
+	PadTop, PadLeft int // the border at the bottom and right follows from the output's size
+}
+
+// Product computes linear layers and convolutions (docs/numerics.md, Products):
+// several segments summed into one accumulator that starts at the biases.
+//
+// In: the operands that Segments, Biases and BatchBias index. An input is
+// [B,H,W,C] or [B,T,C] or [B,C]; a weight is [N,C] or [N,C,KH,KW] as in the files of diffusers; a
+// bias is [N]; the batch bias is [B,N]. Out: [B,H',W',N], [B,T,N] or [B,N].
+type Product struct {
+	Segments  []Segment
+	Biases    []int // indices into Instr.In of vectors [N], added in this order
+	BatchBias int   // index into Instr.In of a [B,N] value, or -1
+	Prec      Precision
+}
+
+// Attention computes softmax(Scale * Q K^T) V by heads.
+//
+// In: q [B,T,C], k [B,S,C], v [B,S,C]; C is divided into Heads equal parts.
+// k and v may have batch 1 where q has B: they serve every entry. With Causal, query t sees keys 0..t.
+// Out: [B,T,C].
+type Attention struct {
+	Heads  int
+	Scale  float64
+	Causal bool
+	Prec   Precision
+}
+
+// GroupNorm normalises each group of channels over all pixels (Wu and He, 2018).
+//
+// In: gamma [C], beta [C], then one or more inputs [B,H,W,Ci] (or [B,T,Ci]) that are read as if
+// concatenated along the channels. Out: [B,H,W,C]. Act is applied to the result.
+type GroupNorm struct {
+	Groups int
+	Eps    float32
+	Act    Activation // ActNone unless the fuse pass has put one here
+}
+
+// LayerNorm normalises the last dimension. In: x [...,C], gamma [C], beta [C]
+// (either may be None). Out: as x.
+type LayerNorm struct{ Eps float32 }
+
+// Activation is a pointwise function (docs/numerics.md, Functions).
+type Activation uint8
+
+// Pointwise functions.
+const (
+	ActNone Activation = iota
+	SiLU
+	GELU      // exact, by erf
+	QuickGELU // x * sigmoid(1.702 x)
+	GELUTanh  // the tanh approximation
+	ReLU
+)
+
+// String names the function as configuration files do.
+func (a Activation) String() string {
+	return [...]string{"none", "silu", "gelu", "quick_gelu", "gelu_new", "relu"}[a]
+}
+
+// Activate applies a pointwise function. In: x. Out: as x.
+type Activate struct{ Act Activation }
+
+// GEGLU computes value * gelu(gate) (Shazeer, 2020). In: x [...,2N], the values
+// before the gates. Out: [...,N].
+type GEGLU struct{}
+
+// Add adds two values of one shape. In: a, b. Out: a + b.
+type Add struct{}
+
+// Affine computes x*Mul + Add, two roundings. In: x. Out: as x.
+type Affine struct{ Mul, Add float32 }
+
+// Upsample enlarges by nearest neighbour as torch's interpolate does:
+// source row = min(floor(row * float32(in)/float32(out)), in-1). In: x [B,H,W,C]. Out: [B,OutH,OutW,C].
+type Upsample struct{ H, W int }
+
+// Embed looks rows up and adds positions. In: ids [B,T] (Int32), table [V,C],
+// positions [P,C] or None with P >= T. Out: [B,T,C] = table[id] + positions[t].
+type Embed struct{}
+
+// Sinusoid embeds scalars (Vaswani et al., 2017, as in diffusers'
+// get_timestep_embedding with downscale_freq_shift Shift and scale 1). In: x [B,n].
+// Out: [B, n*Dim]: for each scalar Dim/2 sines and Dim/2 cosines, cosines first if CosFirst.
+type Sinusoid struct {
+	Dim       int
+	MaxPeriod float64 // 10000
+	Shift     float64 // downscale_freq_shift
+	CosFirst  bool    // flip_sin_to_cos
+}
+
+// Row picks one row of each batch entry. In: x [B,T,C], index [B] (Int32). Out: [B,C].
+type Row struct{}
+
+// StepRow picks the current step's row of a table. In: table [S,...]. Out: [1,...].
+// It runs in stage Each only.
+type StepRow struct{}
+
+// Concat joins values along Axis. In: two or more. Out: the joined value.
+type Concat struct{ Axis int }
+
+// Slice cuts [Start,End) out of Axis. In: x. Out: the cut.
+type Slice struct{ Axis, Start, End int }
+
+// Repeat repeats batch entry 0 Times times. In: x [1,...]. Out: [Times,...].
+type Repeat struct{ Times int }
+
+// Reshape gives the same elements another shape. In: x. Out: x's elements in order.
+type Reshape struct{}
+
+// Guidance combines two predictions (Ho and Salimans, 2022):
+// out = u + Scale*(c - u), three roundings. In: u, c. Out: as u.
+type Guidance struct{ Scale float32 }
+
+// Prediction is what a denoiser's output means.
+type Prediction uint8
+
+// Prediction types of diffusers' schedulers.
+const (
+	PredictEpsilon Prediction = iota
+	PredictV
+	PredictSample
+)
+
+// SolverStep is one step of DDIM (Song et al., 2021) without added noise.
+//
+// In: x, model output, coefficients [1,4] = alpha_t, sigma_t, alpha_prev, sigma_dir. Out: as x.
+// With epsilon: x0 = (x - sigma_t*e)/alpha_t; v: x0 = alpha_t*x - sigma_t*v, e = alpha_t*v + sigma_t*x;
+// sample: x0 = output, e = (x - alpha_t*x0)/sigma_t. Then out = alpha_prev*x0 + sigma_dir*e. Each
+// multiplication, subtraction, division and addition is rounded.
+type SolverStep struct{ Prediction Prediction }
+
+// Name implements Op.
+func (*Product) Name() string    { return "product" }
+func (*Attention) Name() string  { return "attention" }
+func (*GroupNorm) Name() string  { return "group-norm" }
+func (*LayerNorm) Name() string  { return "layer-norm" }
+func (*Activate) Name() string   { return "activate" }
+func (*GEGLU) Name() string      { return "geglu" }
+func (*Add) Name() string        { return "add" }
+func (*Affine) Name() string     { return "affine" }
+func (*Upsample) Name() string   { return "upsample" }
+func (*Embed) Name() string      { return "embed" }
+func (*Sinusoid) Name() string   { return "sinusoid" }
+func (*Row) Name() string        { return "row" }
+func (*StepRow) Name() string    { return "step-row" }
+func (*Concat) Name() string     { return "concat" }
+func (*Slice) Name() string      { return "slice" }
+func (*Repeat) Name() string     { return "repeat" }
+func (*Reshape) Name() string    { return "reshape" }
+func (*Guidance) Name() string   { return "guidance" }
+func (*SolverStep) Name() string { return "solver-step" }
