@@ -1,0 +1,33 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/seed-8af8f8e1/flow/internal/program"
+)
+
+// Attention is multi-head attention with the projections that a model names.
+type Attention struct {
+	Heads int
+	// Q, K, V, Out are the names of the projections.
+	Q, K, V, Out string
+	// InBias says whether the projections to q, k and v have biases; the output's always has.
+	InBias bool
+	Causal bool
+}
+
+// Diffusers is the attention of diffusers' transformer blocks: to_q, to_k,
+// to_v and to_out.0 below the current scope.
+func Diffusers(heads int, inBias bool) Attention {
+	return Attention{Heads: heads, Q: "to_q", K: "to_k", V: "to_v", Out: "to_out.0", InBias: inBias}
+}
+
+// Apply attends from x [B,T,C] to context [B,S,C'] (x itself for self-attention);
+// inner is the width of q, k and v. Out: [B,T,out].
+func (a Attention) Apply(b *program.Builder, x, context ID, inner, out int) ID {
+	q := linear(b, a.Q, x, inner, a.InBias)
+	k := linear(b, a.K, context, inner, a.InBias)
+	v := linear(b, a.V, context, inner, a.InBias)
+	h := b.Attention(q, k, v, a.Heads, 1/math.Sqrt(float64(inner/max(a.Heads, 1))), a.Causal)
+	return Linear(b, a.Out, h, out)
+}
