@@ -42,3 +42,20 @@ func SinCos64(x float64) (sin, cos float64) {
 	}
 	return -c, s
 }
+
+// Log64 is the natural logarithm of a positive, normal x, within a few ulp of float64.
+func Log64(x float64) float64 {
+	b := math.Float64bits(x)
+	e := int(b>>52) - 1023
+	m := math.Float64frombits(b&(1<<52-1) | 1023<<52)
+	if m > math.Sqrt2 {
+		m, e = m/2, e+1
+	}
+	s := (m - 1) / (m + 1) // ln m = 2 atanh s; |s| < 0.1716
+	z := float64(s * s)
+	p := 0.0
+	for k := 23; k >= 1; k -= 2 {
+		p = 1/float64(k) + float64(p*z)
+	}
+	return float64(2*float64(s*p)) + float64(float64(e)*math.Ln2)
+}

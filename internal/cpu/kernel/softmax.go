@@ -1,0 +1,47 @@
+package kernel
+
+import (
+	"math"
+
+	"github.com/seed-8af8f8e1/flow/internal/numeric"
+)
+
+// KeyBlock is the number of keys that attention treats at once.
+const KeyBlock = 512
+
+// Softmax is the running state of one query row.
+type Softmax struct{ max, sum float32 }
+
+// NewSoftmax is the state before the first block.
+func NewSoftmax() Softmax { return Softmax{max: float32(math.Inf(-1))} }
+
+// Block turns the scores s of a block of keys (dot products) into weights p =
+// exp2(s*scale - max) in place and returns the factor for what was summed before.
+// scale includes log2(e).
+func (m *Softmax) Block(s []float32, scale float32) (factor float32) {
+	top := float32(math.Inf(-1))
+	for i, v := range s {
+		v *= scale
+		s[i] = v
+		if v > top || v != v {
+			top = v
+		}
+	}
+	if m.max > top {
+		top = m.max
+	}
+	factor = numeric.Exp2(m.max - top)
+	for i, v := range s {
+		s[i] = numeric.Exp2(v - top)
+	}
+	m.sum = numeric.FMA(m.sum, factor, Sum(s))
+	m.max = top
+	return factor
+}
+
+// Divide ends a row: o[d] / sum.
+func (m *Softmax) Divide(o []float32) {
+	for i, v := range o {
+		o[i] = v / m.sum
+	}
+}

@@ -1,0 +1,3 @@
+package kernel
+
+func machineTiers() []Products { return nil }

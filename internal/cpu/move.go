@@ -1,0 +1,127 @@
+package cpu
+
+import (
+	"fmt"
+
+	"github.com/seed-8af8f8e1/flow/internal/numeric"
+	"github.com/seed-8af8f8e1/flow/internal/program"
+)
+
+// move runs the operations that only place data.
+func (x *exec) move(in *program.Instr) error {
+	dst := x.f32(in.Out[0])
+	switch op := in.Op.(type) {
+	case *program.Upsample:
+		upsample(imageOf(x.p.Shape(in.Out[0]), dst), imageOf(x.p.Shape(in.In[0]), x.f32(in.In[0])))
+	case *program.Embed:
+		return x.embed(in, dst)
+	case *program.Row:
+		return x.row(in, dst)
+	case *program.StepRow:
+		n := len(dst)
+		copy(dst, x.f32(in.In[0])[x.step*n:(x.step+1)*n])
+	case *program.Concat:
+		x.concat(in, op.Axis, dst)
+	case *program.Slice:
+		shape := x.p.Shape(in.In[0])
+		inner := program.Elems(shape[op.Axis+1:])
+		gather(dst, (op.End-op.Start)*inner, 0, x.f32(in.In[0]), shape[op.Axis]*inner, op.Start*inner, (op.End-op.Start)*inner)
+	case *program.Repeat:
+		src := x.f32(in.In[0])
+		for i := range op.Times {
+			copy(dst[i*len(src):], src)
+		}
+	case *program.Reshape:
+		copy(dst, x.f32(in.In[0]))
+	}
+	return nil
+}
+
+// upsample enlarges by nearest neighbour.
+func upsample(dst, src image) {
+	sy, sx := float32(src.h)/float32(dst.h), float32(src.w)/float32(dst.w)
+	for b := range dst.b {
+		for y := range dst.h {
+			from := min(int(float32(y)*sy), src.h-1)
+			for x := range dst.w {
+				at := min(int(float32(x)*sx), src.w-1)
+				copy(dst.data[((b*dst.h+y)*dst.w+x)*dst.c:][:dst.c], src.data[((b*src.h+from)*src.w+at)*src.c:])
+			}
+		}
+	}
+}
+
+// concat joins values along an axis.
+func (x *exec) concat(in *program.Instr, axis int, dst []float32) {
+	out := x.p.Shape(in.Out[0])
+	inner := program.Elems(out[axis+1:])
+	at := 0
+	for _, id := range in.In {
+		n := x.p.Shape(id)[axis] * inner
+		gather(dst, out[axis]*inner, at, x.f32(id), n, 0, n)
+		at += n
+	}
+}
+
+// gather copies stretches of n floats: from src[srcAt + i*srcStep] to dst[dstAt + i*dstStep].
+func gather(dst []float32, dstStep, dstAt int, src []float32, srcStep, srcAt, n int) {
+	for i := 0; i*dstStep < len(dst) && i*srcStep < len(src); i++ {
+		copy(dst[i*dstStep+dstAt:][:n], src[i*srcStep+srcAt:])
+	}
+}
+
+// embed looks token ids up and adds positions.
+func (x *exec) embed(in *program.Instr, dst []float32) error {
+	ids := x.inputs[in.In[0]].I
+	table := x.weights[in.In[1]]
+	vocab, c := x.p.Shape(in.In[1])[0], x.p.Shape(in.In[1])[1]
+	t := x.p.Shape(in.In[0])[1]
+	position := make([]float32, c)
+	for i, id := range ids {
+		if id < 0 || int(id) >= vocab {
+			return fmt.Errorf("%s: token id %d is outside the vocabulary of %d", in.Scope, id, vocab)
+		}
+		row := dst[i*c : (i+1)*c]
+		table.Widen(row, int(id)*c)
+		if in.In[2] == program.None {
+			continue
+		}
+		w := x.weights[in.In[2]]
+		w.Widen(position, i%t*c)
+		for k := range row {
+			row[k] += position[k]
+		}
+	}
+	return nil
+}
+
+// row picks one row of each batch entry.
+func (x *exec) row(in *program.Instr, dst []float32) error {
+	s := x.p.Shape(in.In[0])
+	src, index := x.f32(in.In[0]), x.inputs[in.In[1]].I
+	for b, i := range index {
+		if i < 0 || int(i) >= s[1] {
+			return fmt.Errorf("%s: row %d of %d", in.Scope, i, s[1])
+		}
+		copy(dst[b*s[2]:(b+1)*s[2]], src[(b*s[1]+int(i))*s[2]:])
+	}
+	return nil
+}
+
+// sinusoid embeds scalars (docs/numerics.md, Functions).
+func (x *exec) sinusoid(in *program.Instr, op *program.Sinusoid) {
+	src, dst := x.f32(in.In[0]), x.f32(in.Out[0])
+	half := op.Dim / 2
+	sin, cos := 0, half
+	if op.CosFirst {
+		sin, cos = half, 0
+	}
+	top := float32(-numeric.Log64(op.MaxPeriod))
+	for i := range half {
+		freq := float32(numeric.Exp64(float64(float32(top*float32(i)) / float32(float64(half)-op.Shift))))
+		for k, v := range src {
+			s, c := numeric.SinCos64(float64(float32(v * freq)))
+			dst[k*op.Dim+sin+i], dst[k*op.Dim+cos+i] = float32(s), float32(c)
+		}
+	}
+}

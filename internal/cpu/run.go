@@ -1,0 +1,198 @@
+package cpu
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
+	"github.com/seed-8af8f8e1/flow/internal/program"
+)
+
+// exec is a compiled program.
+type exec struct {
+	p        *program.Program
+	opt      program.Options
+	products kernel.Products
+	plan     program.MemoryPlan
+	pool     pool
+
+	weights []kernel.Weight // by ID
+	vectors [][]float32     // by ID: weights of one dimension, widened
+
+	shared, perWorker int // floats of working memory
+
+	arena   []float32
+	rounded []float32
+	scratch [][]float32 // by worker
+
+	inputs map[program.ID]program.Tensor
+	step   int
+}
+
+// Run implements program.Exec.
+func (x *exec) Run(ctx context.Context, in map[string]program.Tensor, opt program.RunOptions) (map[string]program.Tensor, error) {
+	if err := x.bind(in); err != nil {
+		return nil, err
+	}
+	x.allocate()
+	if err := x.stage(ctx, program.Once, &opt); err != nil {
+		return nil, err
+	}
+	if err := x.loop(ctx, &opt); err != nil {
+		return nil, err
+	}
+	if err := x.stage(ctx, program.After, &opt); err != nil {
+		return nil, err
+	}
+	out := make(map[string]program.Tensor, len(x.p.Outputs))
+	for _, o := range x.p.Outputs {
+		out[o.Name] = x.copyOf(o.Value)
+	}
+	return out, nil
+}
+
+// bind checks the inputs.
+func (x *exec) bind(in map[string]program.Tensor) error {
+	x.inputs = make(map[program.ID]program.Tensor, len(in))
+	for _, port := range x.p.Inputs {
+		v := x.p.Value(port.Value)
+		t, ok := in[port.Name]
+		if !ok {
+			return inputError(port.Name, "missing")
+		}
+		if !slices.Equal(t.Shape, v.Shape) {
+			return inputError(port.Name, "shape %v where %v is declared", t.Shape, v.Shape)
+		}
+		got := len(t.F)
+		if v.DType == program.Int32 {
+			got = len(t.I)
+		}
+		if got != v.Elems() {
+			return inputError(port.Name, "%d elements of %s where %d are declared", got, v.DType, v.Elems())
+		}
+		x.inputs[port.Value] = t
+	}
+	return nil
+}
+
+func (x *exec) allocate() {
+	if x.arena != nil {
+		return
+	}
+	x.arena = make([]float32, x.plan.Bytes/4)
+	x.rounded = make([]float32, x.shared)
+	x.scratch = make([][]float32, x.pool.threads)
+	for i := range x.scratch {
+		x.scratch[i] = make([]float32, x.perWorker)
+	}
+}
+
+// loop runs the steps from opt.Start on.
+func (x *exec) loop(ctx context.Context, opt *program.RunOptions) error {
+	if opt.Start < 0 || opt.Start > x.p.Steps {
+		return fmt.Errorf("a start at step %d of %d", opt.Start, x.p.Steps)
+	}
+	for _, c := range x.p.Carries {
+		from := x.f32(c.Init)
+		if opt.Start > 0 {
+			state, ok := opt.State[c.Name]
+			if !ok || len(state.F) != x.p.Value(c.Body).Elems() {
+				return fmt.Errorf("a start at step %d needs the state %q of shape %v", opt.Start, c.Name, x.p.Shape(c.Body))
+			}
+			from = state.F
+		}
+		copy(x.f32(c.Body), from)
+	}
+	for x.step = opt.Start; x.step < x.p.Steps; x.step++ {
+		if err := x.stage(ctx, program.Each, opt); err != nil {
+			return err
+		}
+		for _, c := range x.p.Carries {
+			copy(x.f32(c.Body), x.f32(c.Next))
+		}
+		if opt.OnStep == nil {
+			continue
+		}
+		if err := opt.OnStep(x.step+1, x.state); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// state copies the carried values.
+func (x *exec) state() map[string]program.Tensor {
+	out := make(map[string]program.Tensor, len(x.p.Carries))
+	for _, c := range x.p.Carries {
+		out[c.Name] = x.copyOf(c.Body)
+	}
+	return maps.Clone(out)
+}
+
+// stage runs the instructions of one stage in order.
+func (x *exec) stage(ctx context.Context, s program.Stage, opt *program.RunOptions) error {
+	for i := range x.p.Instrs {
+		in := &x.p.Instrs[i]
+		if in.Stage != s {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := x.instr(ctx, in); err != nil {
+			return err
+		}
+		if opt.OnInstr != nil {
+			opt.OnInstr(i, x.copyOf)
+		}
+	}
+	return nil
+}
+
+// f32 is the storage of a value: an input, an arena stretch or a widened vector.
+func (x *exec) f32(id program.ID) []float32 {
+	v := x.p.Value(id)
+	switch {
+	case v.Origin == program.FromInput:
+		return x.inputs[id].F
+	case v.Origin == program.FromWeight:
+		return x.vectors[id]
+	}
+	at := x.plan.Offset[id] / 4
+	return x.arena[at : at+int64(v.Elems()) : at+int64(v.Elems())]
+}
+
+func (x *exec) copyOf(id program.ID) program.Tensor {
+	v := x.p.Value(id)
+	t := program.Tensor{Shape: slices.Clone(v.Shape)}
+	if v.DType == program.Int32 {
+		t.I = slices.Clone(x.inputs[id].I)
+	} else {
+		t.F = slices.Clone(x.f32(id))
+	}
+	return t
+}
+
+// instr runs one instruction.
+func (x *exec) instr(ctx context.Context, in *program.Instr) error {
+	switch op := in.Op.(type) {
+	case *program.Product:
+		return x.product(ctx, in, op)
+	case *program.Attention:
+		return x.attention(ctx, in, op)
+	case *program.GroupNorm:
+		return x.groupNorm(ctx, in, op)
+	case *program.LayerNorm:
+		return x.layerNorm(ctx, in, op)
+	case *program.Activate, *program.GEGLU, *program.Add, *program.Affine, *program.Guidance, *program.SolverStep:
+		return x.pointwise(ctx, in)
+	case *program.Upsample, *program.Embed, *program.Row, *program.StepRow, *program.Concat, *program.Slice, *program.Repeat, *program.Reshape:
+		return x.move(in)
+	case *program.Sinusoid:
+		x.sinusoid(in, op)
+		return nil
+	}
+	return fmt.Errorf("%s: the cpu executor has no operation %q", in.Scope, in.Op.Name())
+}
