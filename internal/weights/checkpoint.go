@@ -1,0 +1,67 @@
+package weights
+
+import (
+	"strings"
+
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/keymap"
+)
+
+// checkpoint is a single file in the original SDXL layout.
+type checkpoint struct {
+	file *File
+	keys *keymap.Checkpoint
+}
+
+// newCheckpoint recognises the layout.
+func newCheckpoint(f *File) (*checkpoint, error) {
+	keys, err := keymap.NewCheckpoint(f.Names())
+	if err != nil {
+		return nil, &Error{File: f.path, Problem: err.Error(), Hint: "give a diffusers folder, or an SDXL checkpoint in the original layout"}
+	}
+	return &checkpoint{file: f, keys: keys}, nil
+}
+
+// component collects the tensors of one component and infers its configuration.
+func (k *checkpoint) component(_ *Model, name string) (*Component, error) {
+	c := newComponent(name, k.file.path)
+	for _, source := range k.file.Names() {
+		part, targets := k.keys.Targets(source)
+		if part != name {
+			continue
+		}
+		if len(targets) == 0 {
+			c.ignored = append(c.ignored, source)
+		}
+		for _, target := range targets {
+			if err := c.add(k.file, source, target); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var err error
+	if c.Config, err = keymap.Infer(name, c.Shapes(), k.pooled()); err != nil {
+		return nil, &Error{File: k.file.path, Problem: "cannot infer the configuration of the " + name, Err: err}
+	}
+	return c, nil
+}
+
+// pooled is the width of the pooled prompt, which the second text encoder's projection tells; 0 if it is not there.
+func (k *checkpoint) pooled() int {
+	for _, source := range k.file.Names() {
+		part, targets := k.keys.Targets(source)
+		if part == "text_encoder_2" && len(targets) == 1 && targets[0].Name == keymap.TextProjection {
+			if t, err := newTensor(k.file, source, targets[0]); err == nil {
+				return t.Shape[0]
+			}
+		}
+	}
+	return 0
+}
+
+func (k *checkpoint) tokenizer(string) (map[string][]byte, error) { return nil, nil }
+
+// scheduler makes the configuration of SDXL base, with what keys and metadata say of the prediction.
+func (k *checkpoint) scheduler() ([]byte, error) {
+	v := strings.HasPrefix(strings.ToLower(k.file.Metadata()["modelspec.prediction_type"]), "v")
+	return k.keys.Scheduler(v), nil
+}

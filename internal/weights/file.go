@@ -1,0 +1,135 @@
+package weights
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+
+	"github.com/nlpodyssey/safetensors"
+
+	"github.com/seed-8af8f8e1/flow/internal/program"
+)
+
+// File is one safetensors file, its header checked and its data mapped read-only.
+type File struct {
+	path     string
+	stamp    FileStamp
+	mapping  []byte // the whole file
+	metadata map[string]string
+	names    []string // by offset
+	tensors  map[string]RawTensor
+}
+
+// RawTensor is a tensor as it lies in its file.
+type RawTensor struct {
+	DType string // as safetensors names it: "F16", "BF16", ...
+	Shape []int
+	Data  []byte // part of the mapping: little-endian, row-major
+}
+
+// weightTypes has the element types that can be computed with.
+var weightTypes = map[string]program.WeightType{
+	safetensors.F16.String(): program.WF16, safetensors.BF16.String(): program.WBF16,
+	safetensors.F32.String(): program.WF32, safetensors.F64.String(): program.WF64,
+}
+
+// OpenFile opens a safetensors file. A malformed one is refused with an
+// [*Error] that names the file, the tensor and what is wrong; element types
+// that flow cannot compute with are accepted until such a tensor is used.
+func OpenFile(path string) (*File, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, &Error{File: path, Problem: "cannot open the weights", Err: err}
+	}
+	defer func() { _ = f.Close() }() // the mapping stays
+	stamp, err := stampFile(f)
+	if err != nil {
+		return nil, &Error{File: path, Problem: "cannot open the weights", Err: err}
+	}
+	h, err := readHeader(f, stamp.Size)
+	if err != nil {
+		return nil, headerError(path, err)
+	}
+	infos, err := h.parseByLibrary()
+	if err != nil {
+		return nil, headerError(path, err)
+	}
+	mapping, err := mapFile(f, stamp.Size)
+	if err != nil {
+		return nil, &Error{File: path, Problem: "cannot map the file into memory", Err: err}
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	out := &File{path: path, stamp: stamp, mapping: mapping, metadata: h.metadata}
+	out.index(h, infos)
+	return out, nil
+}
+
+// headerError adds the file's name.
+func headerError(path string, err error) error {
+	hint := "get the file again from where it came"
+	var te *tensorError
+	if errors.As(err, &te) {
+		return &Error{File: path, Tensor: te.tensor, Problem: te.problem, Hint: hint}
+	}
+	return &Error{File: path, Problem: err.Error(), Hint: hint}
+}
+
+// index makes the table of tensors.
+func (f *File) index(h *header, infos map[string]*safetensors.TensorInfo) {
+	data := f.mapping[8+len(h.raw):]
+	f.names = make([]string, 0, len(h.entries))
+	f.tensors = make(map[string]RawTensor, len(h.entries))
+	for i := range h.entries {
+		e := &h.entries[i]
+		t := RawTensor{DType: e.dtype, Data: data[e.begin:e.end:e.end]}
+		dims := e.shape
+		if info := infos[e.name]; info != nil {
+			t.DType, dims = info.DType.String(), info.Shape
+		}
+		t.Shape = make([]int, len(dims))
+		for j, d := range dims {
+			t.Shape[j] = int(min(d, math.MaxInt))
+		}
+		f.names = append(f.names, e.name)
+		f.tensors[e.name] = t
+	}
+}
+
+// Path is the file's absolute path.
+func (f *File) Path() string { return f.path }
+
+// Stamp is the file's stamp when it was opened.
+func (f *File) Stamp() FileStamp { return f.stamp }
+
+// Metadata is the header's __metadata__; nil when it has none.
+func (f *File) Metadata() map[string]string { return f.metadata }
+
+// Names lists the tensors in the order of their data. It must not be changed.
+func (f *File) Names() []string { return f.names }
+
+// Tensor gives a tensor by its name in the file. Its data is read inside
+// [File.Guard] and not used after [File.Close].
+func (f *File) Tensor(name string) (RawTensor, bool) {
+	t, ok := f.tensors[name]
+	return t, ok
+}
+
+// Verify compares the path's file with what was opened. The error names the
+// file and says how it changed.
+func (f *File) Verify() error { return f.stamp.Verify(f.path) }
+
+// Close unmaps the file. No slice of its data may be used any more.
+func (f *File) Close() error {
+	m := f.mapping
+	f.mapping, f.tensors, f.names = nil, nil, nil
+	if m == nil {
+		return nil
+	}
+	if err := unmapFile(m); err != nil {
+		return fmt.Errorf("%s: cannot unmap: %w", f.path, err)
+	}
+	return nil
+}
