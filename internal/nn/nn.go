@@ -102,3 +102,21 @@ func TimestepMLP(b *program.Builder, name string, act program.Activation, x ID, 
 	})
 	return y
 }
+
+// Shortcut describes a 1x1 convolution of xs, read as if concatenated, as taps and biases for
+// [Conv.ApplyWith]. Weights: name.weight [out,C,1,1], name.bias [out].
+func Shortcut(b *program.Builder, name string, out int, xs ...ID) (taps []program.Tap, biases []ID) {
+	in := 0
+	for _, x := range xs {
+		in += b.Dim(x, -1)
+	}
+	b.Scope(name, func() {
+		w, at := b.Weight("weight", out, in, 1, 1), 0
+		for _, x := range xs {
+			taps = append(taps, program.Tap{X: x, W: w, WOffset: at})
+			at += b.Dim(x, -1)
+		}
+		biases = []ID{b.Weight("bias", out)}
+	})
+	return taps, biases
+}

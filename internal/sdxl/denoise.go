@@ -1,0 +1,83 @@
+// Package sdxl joins the parts of Stable Diffusion XL into programs: prompt encoding, sampling, and
+// the picture. It knows neither workflow files nor nodes.
+package sdxl
+
+import (
+	"github.com/seed-8af8f8e1/flow/internal/program"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/config"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/solver"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/unet"
+)
+
+// Denoise describes a sampling run.
+type Denoise struct {
+	UNet       *config.UNet
+	Prediction program.Prediction
+	Precision  program.Precision
+	Batch      int // pictures at once
+	Height     int // of the latents
+	Width      int
+	Tokens     int     // rows of the prompt's embedding
+	Pooled     int     // width of the pooled prompt
+	Steps      int     // of the solver
+	Guidance   float32 // scale of classifier-free guidance; 1 means none
+}
+
+// Names of a sampling program's inputs and outputs. With guidance, context, pooled and time ids have
+// 2*Batch entries: those of the negative prompt, then those of the prompt.
+const (
+	InLatents      = "latents"      // [B,H,W,C]
+	InContext      = "context"      // [2B or B,T,cross_attention_dim]
+	InPooled       = "pooled"       // [2B or B,pooled]
+	InTimeIDs      = "time_ids"     // [2B or B,6]
+	InTimesteps    = "timesteps"    // [steps,1]
+	InCoefficients = "coefficients" // [steps,4], see solver.Table
+	OutLatents     = "latents"      // [B,H,W,C]
+)
+
+// Guided says whether guidance doubles the batch.
+func (d *Denoise) Guided() bool { return d.Guidance != 1 }
+
+// Program builds the whole sampling loop.
+func (d *Denoise) Program() *program.Program {
+	b := program.NewBuilder("denoise", d.Precision)
+	n := d.Batch
+	if d.Guided() {
+		n *= 2
+	}
+	latents := b.Input(InLatents, program.Float32, d.Batch, d.Height, d.Width, d.UNet.InChannels)
+	in := unet.Inputs{Context: b.Input(InContext, program.Float32, n, d.Tokens, d.UNet.CrossAttentionDim)}
+	if d.UNet.AddTimeEmbedDim != 0 {
+		in.Pooled = b.Input(InPooled, program.Float32, n, d.Pooled)
+		in.TimeIDs = b.Input(InTimeIDs, program.Float32, n, 6)
+	}
+	timesteps := b.Input(InTimesteps, program.Float32, d.Steps, 1)
+	coefficients := b.Input(InCoefficients, program.Float32, d.Steps, 4)
+
+	b.Loop(d.Steps)
+	x := b.Carry("latents", latents)
+	in.Latents, in.Timestep = x, b.StepRow(timesteps)
+	if d.Guided() {
+		in.Latents = b.Concat(0, x, x)
+	}
+	out := unet.Predict(b, d.UNet, in)
+	if d.Guided() {
+		out = b.Guidance(b.Slice(out, 0, 0, d.Batch), b.Slice(out, 0, d.Batch, n), d.Guidance)
+	}
+	b.Next(x, b.SolverStep(x, out, b.StepRow(coefficients), d.Prediction))
+	b.EndLoop()
+	b.Output(OutLatents, x)
+	return b.Program()
+}
+
+// SolverInputs are the inputs that carry a solver's table.
+func SolverInputs(t *solver.Table) map[string]program.Tensor {
+	n := len(t.Timesteps)
+	timesteps := program.Tensor{Shape: []int{n, 1}}
+	rows := program.Tensor{Shape: []int{n, 4}}
+	for i, step := range t.Timesteps {
+		timesteps.F = append(timesteps.F, float32(step))
+		rows.F = append(rows.F, t.Coefficients[i][:]...)
+	}
+	return map[string]program.Tensor{InTimesteps: timesteps, InCoefficients: rows}
+}

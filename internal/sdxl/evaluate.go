@@ -1,0 +1,30 @@
+package sdxl
+
+import (
+	"github.com/seed-8af8f8e1/flow/internal/program"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/config"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/unet"
+)
+
+// Names of a single evaluation's further input and its output.
+const (
+	InTimestep    = "timestep"   // [1,1]
+	OutPrediction = "prediction" // as latents
+)
+
+// EvaluateProgram builds one evaluation of the UNet without a solver, at any batch: inputs InLatents, InTimestep,
+// InContext, InPooled, InTimeIDs; output OutPrediction. It serves comparisons and benchmarks.
+func EvaluateProgram(c *config.UNet, prec program.Precision, batch, height, width, tokens, pooled int) *program.Program {
+	b := program.NewBuilder("evaluate", prec)
+	in := unet.Inputs{
+		Latents:  b.Input(InLatents, program.Float32, batch, height, width, c.InChannels),
+		Timestep: b.Input(InTimestep, program.Float32, 1, 1),
+		Context:  b.Input(InContext, program.Float32, batch, tokens, c.CrossAttentionDim),
+	}
+	if c.AddTimeEmbedDim != 0 {
+		in.Pooled = b.Input(InPooled, program.Float32, batch, pooled)
+		in.TimeIDs = b.Input(InTimeIDs, program.Float32, batch, 6)
+	}
+	b.Output(OutPrediction, unet.Predict(b, c, in))
+	return b.Program()
+}
