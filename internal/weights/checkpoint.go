@@ -8,20 +8,25 @@ import (
 
 // checkpoint is a single file in the original SDXL layout.
 type checkpoint struct {
-	file *File
-	keys *keymap.Checkpoint
+	file   *File
+	keys   *keymap.Checkpoint
+	config *folder // describes the model; nil means that shapes do
 }
 
-// newCheckpoint recognises the layout.
-func newCheckpoint(f *File) (*checkpoint, error) {
+// newCheckpoint recognises the layout. config is a diffusers folder or empty.
+func newCheckpoint(f *File, config string) (*checkpoint, error) {
 	keys, err := keymap.NewCheckpoint(f.Names())
 	if err != nil {
 		return nil, &Error{File: f.path, Problem: err.Error(), Hint: "give a diffusers folder, or an SDXL checkpoint in the original layout"}
 	}
-	return &checkpoint{file: f, keys: keys}, nil
+	k := &checkpoint{file: f, keys: keys}
+	if config != "" {
+		k.config = &folder{path: config}
+	}
+	return k, nil
 }
 
-// component collects the tensors of one component and infers its configuration.
+// component collects the tensors of one component and reads or infers its configuration.
 func (k *checkpoint) component(_ *Model, name string) (*Component, error) {
 	c := newComponent(name, k.file.path)
 	for _, source := range k.file.Names() {
@@ -38,9 +43,17 @@ func (k *checkpoint) component(_ *Model, name string) (*Component, error) {
 			}
 		}
 	}
+	if len(c.tensors) == 0 {
+		return nil, &Error{File: k.file.path, Problem: "the checkpoint has no " + name}
+	}
 	var err error
+	if k.config != nil {
+		c.Config, err = k.config.configuration(name)
+		return c, err
+	}
 	if c.Config, err = keymap.Infer(name, c.Shapes(), k.pooled()); err != nil {
-		return nil, &Error{File: k.file.path, Problem: "cannot infer the configuration of the " + name, Err: err}
+		return nil, &Error{File: k.file.path, Problem: "cannot infer the configuration of the " + name, Err: err,
+			Hint: "give a diffusers folder with the model's configuration files"}
 	}
 	return c, nil
 }
@@ -58,10 +71,18 @@ func (k *checkpoint) pooled() int {
 	return 0
 }
 
-func (k *checkpoint) tokenizer(string) (map[string][]byte, error) { return nil, nil }
+func (k *checkpoint) tokenizer(name string) (map[string][]byte, error) {
+	if k.config != nil {
+		return k.config.tokenizer(name)
+	}
+	return nil, nil
+}
 
 // scheduler makes the configuration of SDXL base, with what keys and metadata say of the prediction.
 func (k *checkpoint) scheduler() ([]byte, error) {
+	if k.config != nil {
+		return k.config.scheduler()
+	}
 	v := strings.HasPrefix(strings.ToLower(k.file.Metadata()["modelspec.prediction_type"]), "v")
 	return k.keys.Scheduler(v), nil
 }

@@ -24,7 +24,7 @@ func (d *folder) component(m *Model, name string) (*Component, error) {
 	dir := filepath.Join(d.path, name)
 	c := newComponent(name, dir)
 	var err error
-	if c.Config, err = readObject(filepath.Join(dir, "config.json")); err != nil {
+	if c.Config, err = d.configuration(name); err != nil {
 		return nil, err
 	}
 	base := "diffusion_pytorch_model"
@@ -40,6 +40,11 @@ func (d *folder) component(m *Model, name string) (*Component, error) {
 		return c, m.addFile(c, c.origin, nil)
 	}
 	return c, m.addShards(c, filepath.Join(dir, sel.name))
+}
+
+// configuration reads a component's config.json.
+func (d *folder) configuration(name string) ([]byte, error) {
+	return readObject(filepath.Join(d.path, name, "config.json"))
 }
 
 // addFile adds the tensors of a file to c: all, or those that only asks for.

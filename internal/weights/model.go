@@ -18,6 +18,9 @@ type Options struct {
 	// Variant picks among weight files in a diffusers folder, such as "fp16".
 	// Empty means the files without a variant or, where there are none, the only variant.
 	Variant string
+	// Config is a diffusers folder whose configuration and tokenizer files describe a single-file checkpoint, which
+	// carries none. Empty means that the configuration is inferred from shapes.
+	Config string
 }
 
 // Model is an opened model. Components are opened when they are first asked for.
@@ -47,6 +50,9 @@ func Open(path string, opt Options) (*Model, error) {
 		return nil, &Error{File: path, Problem: "cannot open the model", Err: err}
 	}
 	m := &Model{path: path, files: make(map[string]*File), parts: make(map[string]*Component)}
+	if info.IsDir() && opt.Config != "" {
+		return nil, &Error{File: path, Problem: "a diffusers folder has its own configuration", Hint: "leave config out"}
+	}
 	if info.IsDir() {
 		if err := checkIndex(filepath.Join(path, "model_index.json")); err != nil {
 			return nil, err
@@ -61,7 +67,7 @@ func Open(path string, opt Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.layout, err = newCheckpoint(f); err != nil {
+	if m.layout, err = newCheckpoint(f, opt.Config); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
