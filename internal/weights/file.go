@@ -51,8 +51,7 @@ func OpenFile(path string) (*File, error) {
 	if err != nil {
 		return nil, headerError(path, err)
 	}
-	infos, err := h.parseByLibrary()
-	if err != nil {
+	if err := h.parseByLibrary(); err != nil {
 		return nil, headerError(path, err)
 	}
 	mapping, err := mapFile(f, stamp.Size)
@@ -63,7 +62,7 @@ func OpenFile(path string) (*File, error) {
 		path = abs
 	}
 	out := &File{path: path, stamp: stamp, mapping: mapping, metadata: h.metadata}
-	out.index(h, infos)
+	out.index(h)
 	return out, nil
 }
 
@@ -78,19 +77,14 @@ func headerError(path string, err error) error {
 }
 
 // index makes the table of tensors.
-func (f *File) index(h *header, infos map[string]*safetensors.TensorInfo) {
+func (f *File) index(h *header) {
 	data := f.mapping[8+len(h.raw):]
 	f.names = make([]string, 0, len(h.entries))
 	f.tensors = make(map[string]RawTensor, len(h.entries))
 	for i := range h.entries {
 		e := &h.entries[i]
-		t := RawTensor{DType: e.dtype, Data: data[e.begin:e.end:e.end]}
-		dims := e.shape
-		if info := infos[e.name]; info != nil {
-			t.DType, dims = info.DType.String(), info.Shape
-		}
-		t.Shape = make([]int, len(dims))
-		for j, d := range dims {
+		t := RawTensor{DType: e.dtype, Shape: make([]int, len(e.shape)), Data: data[e.begin:e.end:e.end]}
+		for j, d := range e.shape {
 			t.Shape[j] = int(min(d, math.MaxInt))
 		}
 		f.names = append(f.names, e.name)

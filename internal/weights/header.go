@@ -18,11 +18,25 @@ const (
 	maxDType    = 16
 )
 
-// dtypeSize has the bytes of an element of each type whose size is known.
-var dtypeSize = map[string]uint64{
-	"BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1,
-	"U16": 2, "I16": 2, "F16": 2, "BF16": 2, "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8, "C64": 8,
+// dtype is an element type of known size.
+type dtype struct {
+	name string
+	size uint64 // bytes
 }
+
+// dtypes has the element types whose size is known, by name.
+var dtypes = func() map[string]dtype {
+	m := make(map[string]dtype)
+	for size, names := range map[uint64][]string{
+		1: {"BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"},
+		2: {"U16", "I16", "F16", "BF16"}, 4: {"U32", "I32", "F32"}, 8: {"U64", "I64", "F64", "C64"},
+	} {
+		for _, name := range names {
+			m[name] = dtype{name, size}
+		}
+	}
+	return m
+}()
 
 // entry is one tensor of a header, checked.
 type entry struct {
@@ -147,7 +161,7 @@ func (s *scanner) metadata() (map[string]string, error) {
 func (s *scanner) tensor(e *entry) error {
 	var dtype, shape, offsets bool
 	err := s.list('{', '}', func() error {
-		key, err := s.str()
+		key, err := s.bytes()
 		if err != nil {
 			return err
 		}
@@ -155,28 +169,27 @@ func (s *scanner) tensor(e *entry) error {
 			return err
 		}
 		switch {
-		case key == "dtype" && !dtype:
+		case string(key) == "dtype" && !dtype:
 			dtype = true
-			e.dtype, err = s.str()
-			if err == nil && len(e.dtype) > maxDType {
-				err = s.fail("dtype of %d bytes", len(e.dtype))
-			}
-		case key == "shape" && !shape:
+			e.dtype, err = s.dtype()
+		case string(key) == "shape" && !shape:
 			shape = true
-			e.shape, err = s.naturals(maxRank)
-		case key == "data_offsets" && !offsets:
+			var dims [maxRank]uint64
+			n := 0
+			n, err = s.naturals(dims[:])
+			e.shape = append([]uint64{}, dims[:n]...)
+		case string(key) == "data_offsets" && !offsets:
 			offsets = true
-			var pair []uint64
-			if pair, err = s.naturals(2); err == nil && len(pair) != 2 {
-				err = s.fail("data_offsets has %d numbers; want 2", len(pair))
+			var pair [2]uint64
+			n := 0
+			if n, err = s.naturals(pair[:]); err == nil && n != 2 {
+				err = s.fail("data_offsets has %d numbers; want 2", n)
 			}
-			if err == nil {
-				e.begin, e.end = pair[0], pair[1]
-			}
-		case key == "dtype" || key == "shape" || key == "data_offsets":
+			e.begin, e.end = pair[0], pair[1]
+		case string(key) == "dtype" || string(key) == "shape" || string(key) == "data_offsets":
 			err = s.fail("%s stands twice", key)
 		default:
-			err = s.fail("unknown field %s", quoteName(key))
+			err = s.fail("unknown field %s", quoteName(string(key)))
 		}
 		return err
 	})
@@ -186,18 +199,29 @@ func (s *scanner) tensor(e *entry) error {
 	return err
 }
 
-// naturals reads a list of at most limit numbers.
-func (s *scanner) naturals(limit int) ([]uint64, error) {
-	out := make([]uint64, 0, 4)
-	err := s.list('[', ']', func() error {
-		if len(out) == limit {
-			return s.fail("more than %d numbers", limit)
+// dtype reads an element type's name. Known names share their memory.
+func (s *scanner) dtype() (string, error) {
+	b, err := s.bytes()
+	if err == nil && len(b) > maxDType {
+		err = s.fail("dtype of %d bytes", len(b))
+	}
+	if known, ok := dtypes[string(b)]; ok {
+		return known.name, err
+	}
+	return string(b), err
+}
+
+// naturals reads a list of at most len(out) numbers and gives how many they are.
+func (s *scanner) naturals(out []uint64) (n int, err error) {
+	err = s.list('[', ']', func() (err error) {
+		if n == len(out) {
+			return s.fail("more than %d numbers", n)
 		}
-		n, err := s.natural()
-		out = append(out, n)
+		out[n], err = s.natural()
+		n++
 		return err
 	})
-	return out, err
+	return n, err
 }
 
 // layout checks that the tensors fill the data, of size bytes, without gap or
@@ -243,11 +267,11 @@ func (e *entry) checkSize() error {
 	if err != nil {
 		return &tensorError{e.name, err.Error()}
 	}
-	size, known := dtypeSize[e.dtype]
+	d, known := dtypes[e.dtype]
 	if !known {
 		return nil
 	}
-	hi, want := bits.Mul64(elems, size)
+	hi, want := bits.Mul64(elems, d.size)
 	if hi != 0 || want != e.end-e.begin {
 		return &tensorError{e.name, fmt.Sprintf("shape %v of %s does not take the %d bytes that it has", e.shape, e.dtype, e.end-e.begin)}
 	}

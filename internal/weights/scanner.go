@@ -74,8 +74,14 @@ func (s *scanner) list(open, end byte, item func() error) error {
 
 // str reads a string.
 func (s *scanner) str() (string, error) {
+	b, err := s.bytes()
+	return string(b), err
+}
+
+// bytes reads a string, as a part of the header where it has no escapes.
+func (s *scanner) bytes() ([]byte, error) {
 	if err := s.expect('"'); err != nil {
-		return "", err
+		return nil, err
 	}
 	start, escaped := s.pos, false
 	for s.pos < len(s.buf) {
@@ -84,24 +90,24 @@ func (s *scanner) str() (string, error) {
 			raw := s.buf[start:s.pos]
 			s.pos++
 			if !escaped {
-				return string(raw), nil
+				return raw, nil
 			}
 			var out string
 			if err := json.Unmarshal(s.buf[start-1:s.pos], &out); err != nil {
-				return "", s.fail("bad string")
+				return nil, s.fail("bad string")
 			}
-			return out, nil
+			return []byte(out), nil
 		case c == '\\':
 			escaped = true
 			s.pos += 2
 		case c < 0x20:
-			return "", s.fail("control character in a string")
+			return nil, s.fail("control character in a string")
 		default:
 			s.pos++
 		}
 	}
 	s.pos = len(s.buf)
-	return "", s.fail("ends inside a string")
+	return nil, s.fail("ends inside a string")
 }
 
 // natural reads a whole number of at least 0 without sign, fraction or exponent.

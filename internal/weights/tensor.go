@@ -104,7 +104,7 @@ func (t *Tensor) transpose(raw RawTensor) error {
 	rows, cols := raw.Shape[0], raw.Shape[1]
 	t.Shape = []int{cols, rows}
 	t.view = sync.OnceValues(func() (out []byte, err error) {
-		size := int(dtypeSize[raw.DType])
+		size := int(dtypes[raw.DType].size)
 		if size == 0 {
 			return nil, t.fail("element type "+raw.DType+" cannot be transposed", "convert the weights to F16, BF16 or F32")
 		}
