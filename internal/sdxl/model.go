@@ -22,6 +22,8 @@ type Model struct {
 	VAE       *config.VAE
 	Text      [2]*config.Text
 	Scheduler *config.Scheduler
+	// ForceZeros is the pipeline's force_zeros_for_empty_prompt: an absent negative prompt is zeros, not an encoded empty text.
+	ForceZeros bool
 }
 
 // Open opens a diffusers folder or a single-file checkpoint and reads all configurations. It reads headers
@@ -65,6 +67,10 @@ func (m *Model) configure() error {
 		return err
 	}
 	if m.Scheduler, err = config.ParseScheduler(data); err != nil {
+		return err
+	}
+	m.ForceZeros, err = m.Files.ForceZeros()
+	if err != nil {
 		return err
 	}
 	return m.consistent()

@@ -21,10 +21,14 @@ type folder struct {
 
 // component opens one of the folder's components.
 func (d *folder) component(m *Model, name string) (*Component, error) {
-	dir := filepath.Join(d.path, name)
+	return d.componentIn(m, name, filepath.Join(d.path, name))
+}
+
+// componentIn opens a component that lies in dir.
+func (d *folder) componentIn(m *Model, name, dir string) (*Component, error) {
 	c := newComponent(name, dir)
 	var err error
-	if c.Config, err = d.configuration(name); err != nil {
+	if c.Config, err = readObject(filepath.Join(dir, "config.json")); err != nil {
 		return nil, err
 	}
 	base := "diffusion_pytorch_model"

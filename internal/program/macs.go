@@ -1,0 +1,30 @@
+package program
+
+// MACs counts the multiply-adds of a program's products and attention over all steps.
+func MACs(p *Program) int64 {
+	var total int64
+	for i := range p.Instrs {
+		in := &p.Instrs[i]
+		n := instrMACs(p, in)
+		if in.Stage == Each {
+			n *= int64(p.Steps)
+		}
+		total += n
+	}
+	return total
+}
+
+func instrMACs(p *Program, in *Instr) int64 {
+	switch op := in.Op.(type) {
+	case *Product:
+		var terms int64
+		for _, s := range op.Segments {
+			x := p.Shape(in.In[s.X])
+			terms += int64(x[len(x)-1]) * int64(s.KH*s.KW)
+		}
+		return terms * int64(Elems(p.Shape(in.Out[0])))
+	case *Attention:
+		return 2 * int64(Elems(p.Shape(in.Out[0]))) * int64(p.Shape(in.In[1])[1])
+	}
+	return 0
+}
