@@ -1,0 +1,17 @@
+// Package castle embeds the first example: a workflow and the small SDXL model that
+// draws it, so that an installed binary has them too.
+package castle
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed castle.flow.yaml README.md all:model
+var files embed.FS
+
+// Workflow is the name of the workflow file.
+const Workflow = "castle.flow.yaml"
+
+// Files are the example's files.
+func Files() fs.FS { return files }
