@@ -102,6 +102,39 @@ func TestGuardWhileTheFileIsCut(t *testing.T) {
 	}
 }
 
+// TestBundleNamesTheFileThatWasCut among several.
+func TestBundleNamesTheFileThatWasCut(t *testing.T) {
+	skipWhereMappingsHold(t)
+	tensors, _ := castleTensors(t)
+	dir := t.TempDir()
+	copyConfig(t, castle, dir)
+	for _, name := range []string{"unet", "vae"} {
+		writeTensors(t, filepath.Join(dir, name, weightBase(name)+".safetensors"), tensors[name], nil)
+	}
+	m := openModel(t, dir, Options{})
+	b := NewBundle(part(t, m, "unet"), part(t, m, "vae"))
+	all := func(name string) func() error {
+		return func() error {
+			for _, s := range contents(t, part(t, m, name)) {
+				read(s.data)
+			}
+			return nil
+		}
+	}
+	if err := os.Truncate(b.Files()[1].Path(), 1<<16); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Guard(all("unet")); err != nil {
+		t.Errorf("the whole file: %v", err)
+	}
+	if err := b.Guard(all("vae")); err == nil || !strings.Contains(err.Error(), b.Files()[1].Path()) {
+		t.Errorf("error %v", err)
+	}
+	if err := b.Verify(); err == nil || !strings.Contains(err.Error(), b.Files()[1].Path()) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestGuardLetsOthersPass(t *testing.T) {
 	f, _ := bigFile(t)
 	want := errors.New("mine")

@@ -19,7 +19,7 @@ func openMeasured(t *testing.T, path string) (*File, error) {
 	t.Helper()
 	began := time.Now()
 	f, err := OpenFile(path)
-	if took := time.Since(began); took > slowness*time.Second {
+	if took := time.Since(began); took > time.Second && !underRace {
 		t.Errorf("it took %v", took)
 	}
 	return f, err
@@ -99,7 +99,15 @@ func many(n, pad int) string {
 	return b.String()
 }
 
+func skipUnderRace(t *testing.T) {
+	t.Helper()
+	if underRace {
+		t.Skip("what is tested are bounds of time and memory")
+	}
+}
+
 func TestLargeHeaders(t *testing.T) {
+	skipUnderRace(t)
 	path := writeRaw(t, many(maxTensors+1, 88), nil)
 	checkMemory(t, path, "are not accepted")
 	if _, err := openMeasured(t, path); err == nil || !strings.Contains(err.Error(), "more than 100000 tensors are not accepted") {
@@ -136,6 +144,7 @@ func TestLargeHeaders(t *testing.T) {
 
 // TestLargestHeader shows that the largest header that passes is read within the same bounds.
 func TestLargestHeader(t *testing.T) {
+	skipUnderRace(t)
 	header := many(maxTensors, 88)
 	if len(header) > maxHeader || len(header) < maxHeader*9/10 {
 		t.Fatalf("header of %d bytes", len(header))

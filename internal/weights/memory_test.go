@@ -42,7 +42,7 @@ func checkMemory(t *testing.T, path, want string) {
 		return
 	}
 	kb, err := strconv.Atoi(string(peak[1]))
-	if err != nil || kb > slowness*200_000 {
+	if err != nil || kb > 200_000 {
 		t.Errorf("%s: %d kB of memory, error %v", want, kb, err)
 	}
 	t.Logf("%s: %d kB of memory", want, kb)

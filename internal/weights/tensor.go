@@ -86,7 +86,7 @@ func newTensor(f *File, source string, target keymap.Target) (*Tensor, error) {
 
 // third takes the rows of one of three tensors that are stored as one.
 func (t *Tensor) third(raw RawTensor, part int) error {
-	if len(raw.Shape) == 0 || raw.Shape[0]%3 != 0 {
+	if len(raw.Shape) == 0 || raw.Shape[0]%3 != 0 || len(raw.Data)%3 != 0 {
 		return t.fail(fmt.Sprintf("shape %v cannot be cut into query, key and value", raw.Shape), "")
 	}
 	n := len(raw.Data) / 3

@@ -246,3 +246,33 @@ func TestUnknownNamesHaveNoTarget(t *testing.T) {
 		}
 	}
 }
+
+// FuzzTargets: names from untrusted files give targets or none.
+func FuzzTargets(f *testing.F) {
+	f.Add("input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight", "encoder.mid.attn_1.q.weight", "transformer.resblocks.3.attn.in_proj_bias")
+	f.Add("output_blocks.2.2.conv.weight", "decoder.up.1.block.0.nin_shortcut.bias", "text_projection")
+	f.Add("middle_block.1.", "decoder.up.", ".attentions.")
+	f.Fuzz(func(t *testing.T, unet, vae, text string) {
+		names := []string{
+			"model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.label_emb.0.0.weight",
+			"model.diffusion_model." + unet, "first_stage_model." + vae, "conditioner.embedders.0.transformer." + text, "conditioner.embedders.1.model." + text,
+		}
+		c, err := keymap.NewCheckpoint(names)
+		if err != nil {
+			return // such as the key that marks another kind of model
+		}
+		shapes := make(map[string][]int)
+		for _, name := range names {
+			_, targets := c.Targets(name)
+			for _, target := range targets {
+				shapes[target.Name] = []int{2}
+			}
+		}
+		for _, component := range []string{"unet", "vae", "text_encoder", "text_encoder_2"} {
+			if _, err := keymap.Infer(component, shapes, 1); err == nil {
+				t.Errorf("a %s of %v has a configuration", component, shapes)
+			}
+			keymap.Folder(component, vae)
+		}
+	})
+}
