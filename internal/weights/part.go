@@ -40,11 +40,14 @@ func (d *lonePart) component(m *Model, name string) (*Component, error) {
 	return whole.componentIn(m, name, d.path)
 }
 
-// ForceZeros is force_zeros_for_empty_prompt of a folder's model_index.json: whether an absent negative prompt is
+// ForceZeros is force_zeros_for_empty_prompt of a model_index.json: whether an absent negative prompt is
 // zeros. True, as for SDXL base, where nothing says otherwise.
 func (m *Model) ForceZeros() (bool, error) {
-	d, ok := m.layout.(*folder)
-	if !ok {
+	d, _ := m.layout.(*folder)
+	if k, ok := m.layout.(*checkpoint); ok {
+		d = k.config
+	}
+	if d == nil {
 		return true, nil
 	}
 	var index struct {
