@@ -1,0 +1,110 @@
+package tokenizer
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// bpe is a byte-pair encoding (Sennrich et al., 2016) over bytes.
+type bpe struct {
+	vocab   map[string]int32
+	merges  map[[2]string]int // rank of a pair
+	unknown int32
+}
+
+// endOfWord marks the last symbol of a word.
+const endOfWord = "</w>"
+
+// byteSymbols are the characters that stand for bytes: GPT-2's table.
+var byteSymbols = func() (t [256]string) {
+	next := rune(256)
+	for b := range 256 {
+		r := rune(b)
+		if !(r >= '!' && r <= '~' || r >= 0xa1 && r <= 0xac || r >= 0xae && r <= 0xff) {
+			r, next = next, next+1
+		}
+		t[b] = string(r)
+	}
+	return t
+}()
+
+// parseVocab reads vocab.json: a map from symbols to ids.
+func parseVocab(data []byte) (map[string]int32, error) {
+	var vocab map[string]int32
+	if err := json.Unmarshal(data, &vocab); err != nil {
+		return nil, fmt.Errorf("vocab.json: %w", err)
+	}
+	if len(vocab) == 0 {
+		return nil, fmt.Errorf("vocab.json: holds no symbols")
+	}
+	for s, id := range vocab {
+		if id < 0 {
+			return nil, fmt.Errorf("vocab.json: symbol %q has the negative id %d", s, id)
+		}
+	}
+	return vocab, nil
+}
+
+// parseMerges reads merges.txt: two symbols a line, after an optional line "#version".
+// Every symbol and every merged pair must be in the vocabulary.
+func parseMerges(data []byte, vocab map[string]int32) (map[[2]string]int, error) {
+	merges := make(map[[2]string]int)
+	sc := bufio.NewScanner(bytes.NewReader(data))
+	for n := 1; sc.Scan(); n++ {
+		line := strings.TrimRight(sc.Text(), "\r")
+		if line == "" || n == 1 && strings.HasPrefix(line, "#version") {
+			continue
+		}
+		a, b, ok := strings.Cut(line, " ")
+		if !ok || a == "" || b == "" || strings.Contains(b, " ") {
+			return nil, fmt.Errorf("merges.txt:%d: want two symbols with a space between, found %q", n, line)
+		}
+		if _, ok := vocab[a+b]; !ok {
+			return nil, fmt.Errorf("merges.txt:%d: the merged symbol %q is not in vocab.json", n, a+b)
+		}
+		if _, ok := merges[[2]string{a, b}]; !ok {
+			merges[[2]string{a, b}] = len(merges)
+		}
+	}
+	if err := sc.Err(); err != nil {
+		return nil, fmt.Errorf("merges.txt: %w", err)
+	}
+	return merges, nil
+}
+
+// encode gives the ids of one word: lowest-ranked pairs are merged first, from the left.
+func (m *bpe) encode(word string) []int32 {
+	symbols := make([]string, 0, len(word))
+	for i := range len(word) {
+		symbols = append(symbols, byteSymbols[word[i]])
+	}
+	if len(symbols) == 0 {
+		return nil
+	}
+	symbols[len(symbols)-1] += endOfWord
+	for len(symbols) > 1 {
+		best, at := -1, 0
+		for i := range len(symbols) - 1 {
+			if rank, ok := m.merges[[2]string{symbols[i], symbols[i+1]}]; ok && (best < 0 || rank < best) {
+				best, at = rank, i
+			}
+		}
+		if best < 0 {
+			break
+		}
+		symbols[at] += symbols[at+1]
+		symbols = append(symbols[:at+1], symbols[at+2:]...)
+	}
+	ids := make([]int32, len(symbols))
+	for i, s := range symbols {
+		id, ok := m.vocab[s]
+		if !ok {
+			id = m.unknown
+		}
+		ids[i] = id
+	}
+	return ids
+}
