@@ -32,7 +32,7 @@ type attentionTask struct {
 	causal       bool
 	round        bool
 	scale        float32
-	dot          func(*kernel.Tile, *[kernel.MR][]float32, kernel.Panel, int, int)
+	dot          kernel.Dot
 
 	keyPanels, valuePanels, queries, sums, scores []float32
 	keysWide                                      int
@@ -150,13 +150,14 @@ func (t *attentionTask) packValues(k0, n int) {
 
 // tile treats one block of keys for MR queries.
 func (t *attentionTask) tile(soft []kernel.Softmax, r0, rows, k0, n int) {
-	var x [kernel.MR][]float32
+	var taps [1][kernel.MR][]float32
+	x := &taps[0]
 	for r := range x {
 		x[r] = t.queries[min(r0+r, t.rows-1)*t.even:]
 	}
 	for p := 0; p < n; p += kernel.NR {
 		var acc kernel.Tile
-		t.dot(&acc, &x, t.keyPanels[p*t.even:], t.even, rows)
+		t.dot(&acc, taps[:], t.keyPanels[p*t.even:], t.even, rows)
 		for r := range rows {
 			copy(t.scores[r*t.keysWide+p:][:kernel.NR], acc[r*kernel.NR:])
 		}
@@ -176,7 +177,7 @@ func (t *attentionTask) tile(soft []kernel.Softmax, r0, rows, k0, n int) {
 		for r := range rows {
 			copy(acc[r*kernel.NR:][:kernel.NR], t.sums[(r0+r)*t.wide+c:])
 		}
-		t.dot(&acc, &x, t.valuePanels[c*t.keysWide:], even, rows)
+		t.dot(&acc, taps[:], t.valuePanels[c*t.keysWide:], even, rows)
 		for r := range rows {
 			copy(t.sums[(r0+r)*t.wide+c:][:kernel.NR], acc[r*kernel.NR:])
 		}

@@ -147,6 +147,7 @@ type productTask struct {
 	scratch []float32 // zeros for the border, then the packed panels
 	panels  []float32
 	zeros   []float32
+	taps    [][kernel.MR][]float32
 }
 
 // pack widens the panel's weights.
@@ -154,6 +155,11 @@ func (t *productTask) pack(round bool) {
 	n := widest(t.op, t.in, t.x.p)
 	t.zeros, t.panels = t.scratch[:n], t.scratch[n:]
 	clear(t.zeros)
+	most := 0
+	for i := range t.segs {
+		most = max(most, t.segs[i].KH*t.segs[i].KW)
+	}
+	t.taps = make([][kernel.MR][]float32, most)
 	for i := range t.segs {
 		s := &t.segs[i]
 		kernel.Pack(t.panels[s.panel:], s.w, s.WOffset, s.x.c, t.n0, t.out.c, round)
@@ -168,20 +174,15 @@ func (t *productTask) tile(r0, rows int, round bool) {
 	if round {
 		dot = t.x.products.BF16
 	}
-	var x [kernel.MR][]float32
-	for i := range x {
-		x[i] = t.zeros
-	}
 	for i := range t.segs {
 		s := &t.segs[i]
-		for ky := range s.KH {
-			for kx := range s.KW {
-				for r := range rows {
-					x[r] = t.pixel(s, r0+r, ky, kx)
-				}
-				dot(&acc, &x, t.panels[s.panel+(ky*s.KW+kx)*s.even*kernel.NR:], s.even, rows)
+		taps := t.taps[:s.KH*s.KW]
+		for k := range taps {
+			for r := range taps[k] {
+				taps[k][r] = t.pixel(s, r0+min(r, rows-1), k/s.KW, k%s.KW)
 			}
 		}
+		dot(&acc, taps, t.panels[s.panel:], s.even, rows)
 	}
 	n := min(kernel.NR, t.out.c-t.n0)
 	for r := range rows {

@@ -18,25 +18,35 @@ type Tile [MR * NR]float32
 // Panel is a stretch of weights for NR outputs: element c*NR+j belongs to channel c, output j.
 type Panel = []float32
 
-// Products are the inner loops of one tier. Each adds n terms, channels
-// ascending, to the first rows rows of acc: acc[r*NR+j] += x[r][c] * w[c*NR+j].
+// Dot adds the terms of len(x) taps of n channels each, taps and channels ascending, to the
+// first rows rows of acc: acc[r*NR+j] += x[t][r][c] * w[(t*n+c)*NR+j]. All MR rows of a
+// tap have at least n elements, used or not.
+type Dot = func(acc *Tile, x [][MR][]float32, w Panel, n, rows int)
+
+// Products are the inner loops of one tier.
 type Products struct {
 	Name string
 	// F32 adds fp32 terms, one IEEE fused multiply-add each.
-	F32 func(acc *Tile, x *[MR][]float32, w Panel, n, rows int)
+	F32 Dot
 	// BF16 adds terms of rounded operands in pairs, odd channel first, with flush to
 	// zero; n is even.
-	BF16 func(acc *Tile, x *[MR][]float32, w Panel, n, rows int)
+	BF16 Dot
 }
 
 // Plain is the oracle: plain Go.
 var Plain = Products{Name: "go", F32: productF32, BF16: productBF16}
 
-func productF32(acc *Tile, x *[MR][]float32, w Panel, n, rows int) {
-	for r := range rows {
-		row := x[r][:n]
-		for j := 0; j < NR; j += 4 {
-			dotsF32((*[4]float32)(acc[r*NR+j:]), row, w[j:])
+func productF32(acc *Tile, x [][MR][]float32, w Panel, n, rows int) {
+	if n == 0 {
+		return
+	}
+	for t := range x {
+		panel := w[t*n*NR : (t+1)*n*NR]
+		for r := range rows {
+			row := x[t][r][:n]
+			for j := 0; j < NR; j += 4 {
+				dotsF32((*[4]float32)(acc[r*NR+j:]), row, panel[j:])
+			}
 		}
 	}
 }
@@ -67,33 +77,45 @@ func careful(s float64) bool {
 	return b&numeric.LowBits == numeric.Halfway || b<<1-1 < numeric.TinyBits
 }
 
-func productBF16(acc *Tile, x *[MR][]float32, w Panel, n, rows int) {
-	for r := range rows {
-		row := x[r][:n]
-		for j := 0; j < NR; j += 4 {
-			dotsBF16((*[4]float32)(acc[r*NR+j:]), row, w[j:])
+func productBF16(acc *Tile, x [][MR][]float32, w Panel, n, rows int) {
+	if n == 0 {
+		return
+	}
+	for t := range x {
+		panel := w[t*n*NR : (t+1)*n*NR]
+		for r := range rows {
+			row := x[t][r][:n]
+			for j := 0; j < NR; j += 4 {
+				dotsBF16((*[4]float32)(acc[r*NR+j:]), row, panel[j:])
+			}
 		}
 	}
 }
 
-// dotsBF16 adds row . w for four neighbouring outputs. The products are exact, so a fused or
-// an unfused addition rounds alike.
+// dotsBF16 adds row . w for four neighbouring outputs. A product of operands is exact unless it
+// overflows, so an unfused addition rounds as a fused one does.
 func dotsBF16(acc *[4]float32, row []float32, w Panel) {
 	a0, a1, a2, a3 := acc[0], acc[1], acc[2], acc[3]
 	for c := 0; c+1 < len(row); c += 2 {
-		x0, x1 := row[c], row[c+1]
 		v0, v1 := (*[4]float32)(w[c*NR:]), (*[4]float32)(w[c*NR+NR:])
-		a0 = flush(x0*v0[0] + flush(x1*v1[0]+a0))
-		a1 = flush(x0*v0[1] + flush(x1*v1[1]+a1))
-		a2 = flush(x0*v0[2] + flush(x1*v1[2]+a2))
-		a3 = flush(x0*v0[3] + flush(x1*v1[3]+a3))
+		x := row[c+1]
+		s0, s1, s2, s3 := x*v1[0]+a0, x*v1[1]+a1, x*v1[2]+a2, x*v1[3]+a3
+		if !ordinary(s0) || !ordinary(s1) || !ordinary(s2) || !ordinary(s3) {
+			s0, s1, s2, s3 = fmaFlush(x, v1[0], a0), fmaFlush(x, v1[1], a1), fmaFlush(x, v1[2], a2), fmaFlush(x, v1[3], a3)
+		}
+		x = row[c]
+		a0, a1, a2, a3 = x*v0[0]+s0, x*v0[1]+s1, x*v0[2]+s2, x*v0[3]+s3
+		if !ordinary(a0) || !ordinary(a1) || !ordinary(a2) || !ordinary(a3) {
+			a0, a1, a2, a3 = fmaFlush(x, v0[0], s0), fmaFlush(x, v0[1], s1), fmaFlush(x, v0[2], s2), fmaFlush(x, v0[3], s3)
+		}
 	}
 	acc[0], acc[1], acc[2], acc[3] = a0, a1, a2, a3
 }
 
-func flush(x float32) float32 {
-	if math.Float32bits(x)&0x7f800000 != 0 {
-		return x
-	}
-	return numeric.FlushSubnormal(x)
+// ordinary says whether x is neither zero, subnormal, infinite nor NaN.
+func ordinary(x float32) bool {
+	return math.Float32bits(x)&0x7f800000-0x00800000 < 0x7f000000
 }
+
+// fmaFlush is one addition of a bf16 product by its definition.
+func fmaFlush(x, w, acc float32) float32 { return numeric.FlushSubnormal(numeric.FMAExact(x, w, acc)) }

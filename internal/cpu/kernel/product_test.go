@@ -1,0 +1,186 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/seed-8af8f8e1/flow/internal/numeric"
+)
+
+// otherTiers are the tiers to be compared with Plain.
+func otherTiers(t testing.TB) []Products {
+	t.Helper()
+	tiers := Tiers()[1:]
+	if len(tiers) == 0 {
+		t.Skip("this machine has only the plain tier")
+	}
+	return tiers
+}
+
+// sameBits says whether a and b are equal to the bit; any NaN equals any other.
+func sameBits(a, b float32) bool {
+	return math.Float32bits(a) == math.Float32bits(b) || a != a && b != b
+}
+
+// dotCase is one call of a [Dot].
+type dotCase struct {
+	acc     Tile
+	x       [][MR][]float32
+	w       Panel
+	n, rows int
+}
+
+func newDotCase(taps, n, rows int, x, w, acc func() float32) dotCase {
+	c := dotCase{x: make([][MR][]float32, taps), w: make(Panel, taps*n*NR), n: n, rows: rows}
+	for t := range c.x {
+		for r := range c.x[t] {
+			c.x[t][r] = make([]float32, n)
+			for i := range c.x[t][r] {
+				c.x[t][r][i] = x()
+			}
+		}
+	}
+	for i := range c.w {
+		c.w[i] = w()
+	}
+	for i := range c.acc {
+		c.acc[i] = acc()
+	}
+	return c
+}
+
+// compare runs a case on Plain and on a tier; round chooses the bf16 loop.
+func (c dotCase) compare(t *testing.T, tier Products, round bool) {
+	t.Helper()
+	want, got, one, other := c.acc, c.acc, Plain.F32, tier.F32
+	if round {
+		one, other = Plain.BF16, tier.BF16
+	}
+	one(&want, c.x, c.w, c.n, c.rows)
+	other(&got, c.x, c.w, c.n, c.rows)
+	for i := range want {
+		if !sameBits(got[i], want[i]) {
+			t.Fatalf("%s, bf16 %v, %d taps of %d channels, %d rows: element %d,%d is %v (%08x), want %v (%08x)", tier.Name, round, len(c.x), c.n, c.rows,
+				i/NR, i%NR, got[i], math.Float32bits(got[i]), want[i], math.Float32bits(want[i]))
+		}
+	}
+}
+
+// numbers are sources of operands that reach every corner of the definition.
+func numbers(r *rand.Rand) map[string]func() float32 {
+	scaled := func(lo, hi int) func() float32 {
+		return func() float32 {
+			m := float64(math.Float32frombits(127<<23|r.Uint32()&0x7fffff)) * float64(1-2*r.IntN(2))
+			return float32(math.Ldexp(m, lo+r.IntN(hi-lo+1)))
+		}
+	}
+	special := []uint32{0, 1 << 31, 1, 0x80000001, 0x007fffff, 0x00800000, 0x80800000, 0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000, 0x7fc00000, 0x3f800000, 0xbf800000}
+	whole := func() float32 { return float32(r.IntN(7) - 3) } // sums cancel to zeros of both signs
+	halves := func() float32 {                                // products half an ulp of sums near 1
+		return float32(math.Ldexp(1+math.Ldexp(float64(r.IntN(16)-8), -23), -12)) * float32(1-2*r.IntN(2))
+	}
+	return map[string]func() float32{
+		"ordinary": scaled(-3, 3),
+		"any bits": func() float32 { return math.Float32frombits(r.Uint32()) },
+		"tiny":     scaled(-75, -60),
+		"huge":     scaled(60, 66),
+		"special":  func() float32 { return math.Float32frombits(special[r.IntN(len(special))]) },
+		"whole":    whole,
+		"halves":   halves,
+	}
+}
+
+func rounded(f func() float32) func() float32 {
+	return func() float32 { return numeric.RoundBF16(f()) }
+}
+
+func TestProductsEqualPlain(t *testing.T) {
+	for _, tier := range otherTiers(t) {
+		r := rand.New(rand.NewPCG(1, 2))
+		for name, number := range numbers(r) {
+			t.Run(fmt.Sprintf("%s/%s", tier.Name, name), func(t *testing.T) {
+				one := func() float32 { return 1 + float32(r.IntN(1<<10))/(1<<23) }
+				for _, acc := range []func() float32{number, one, func() float32 { return 0 }} {
+					for n := range 71 {
+						for rows := 1; rows <= MR; rows++ {
+							taps := 1 + r.IntN(3)
+							newDotCase(taps, n, rows, number, number, acc).compare(t, tier, false)
+							newDotCase(taps, n&^1, rows, rounded(number), rounded(number), acc).compare(t, tier, true)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestLongSums covers sums that take several calls.
+func TestLongSums(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	f := func() float32 { return float32(r.NormFloat64()) }
+	for _, tier := range otherTiers(t) {
+		for _, size := range [][2]int{{1, 40000}, {2, 20000}, {5, 4098}, {9, 2560}} {
+			newDotCase(size[0], size[1], 2, f, f, f).compare(t, tier, false)
+			newDotCase(size[0], size[1], 5, rounded(f), rounded(f), f).compare(t, tier, true)
+		}
+	}
+}
+
+// TestBF16IsFused separates the definition from a product that is rounded (to infinity) before it is added.
+func TestBF16IsFused(t *testing.T) {
+	for _, tier := range Tiers() {
+		c := newDotCase(1, 2, 1, func() float32 { return 0x1.8p64 }, func() float32 { return 0x1p64 }, func() float32 { return -0x1p127 })
+		c.x[0][0][1], c.w[0] = 0, 0x1p63
+		tier.BF16(&c.acc, c.x, c.w, 2, 1)
+		if c.acc[0] != 0x1p126 {
+			t.Errorf("%s: 1.5*2^127 - 2^127 is %v", tier.Name, c.acc[0])
+		}
+		c.acc[0], c.w[0] = -0x1.8p127, 0x1.8p64 // 2.25*2^128 would need a fused subtraction of more
+		tier.BF16(&c.acc, c.x, c.w, 2, 1)
+		if !math.IsInf(float64(c.acc[0]), 1) {
+			t.Errorf("%s: 2.25*2^128 - 1.5*2^127 is %v", tier.Name, c.acc[0])
+		}
+		c.acc[0], c.x[0][0][0], c.w[0] = -0x1p127, 0x1.8p64, 0x1p64 // 1.5*2^128 - 2^127 = 2^128
+		tier.BF16(&c.acc, c.x, c.w, 2, 1)
+		if !math.IsInf(float64(c.acc[0]), 1) {
+			t.Errorf("%s: 1.5*2^128 - 2^127 is %v", tier.Name, c.acc[0])
+		}
+		c.acc[0], c.x[0][0][0], c.w[0] = -0x1p127, 0x1p64, 0x1p64 // 2^128 - 2^127 = 2^127
+		tier.BF16(&c.acc, c.x, c.w, 2, 1)
+		if c.acc[0] != 0x1p127 {
+			t.Errorf("%s: 2^128 - 2^127 is %v", tier.Name, c.acc[0])
+		}
+	}
+}
+
+// TestModeRestored checks that code after a bf16 product still has subnormal numbers.
+func TestModeRestored(t *testing.T) {
+	for _, tier := range Tiers() {
+		for rows := 1; rows <= MR; rows++ {
+			one := func() float32 { return 1 }
+			c := newDotCase(1, 4, rows, one, one, one)
+			tier.BF16(&c.acc, c.x, c.w, 4, rows)
+			tiny := c.acc[0] * 0x1p-130 // 5 * 2^-130
+			if math.Float32bits(tiny) != 5<<19 {
+				t.Fatalf("%s: subnormal results are flushed after a bf16 product", tier.Name)
+			}
+		}
+	}
+}
+
+func FuzzProducts(f *testing.F) {
+	f.Add(uint64(1), uint8(5), uint8(3), uint8(1), true)
+	f.Fuzz(func(t *testing.T, seed uint64, n, rows, taps uint8, wild bool) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		number := numbers(r)["special"]
+		if wild {
+			number = numbers(r)["any bits"]
+		}
+		for _, tier := range Tiers() {
+			newDotCase(int(taps%4)+1, int(n), int(rows%MR)+1, number, number, number).compare(t, tier, false)
+			newDotCase(int(taps%4)+1, int(n)&^1, int(rows%MR)+1, rounded(number), rounded(number), number).compare(t, tier, true)
+		}
+	})
+}
