@@ -1,0 +1,447 @@
+package spec
+
+import (
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// Version is the version of the language that this release reads.
+const Version = "v1"
+
+// Document is a workflow file.
+type Document struct {
+	File    string
+	Source  []byte
+	Root    *Value
+	Flow    Word
+	Name    Word
+	Version Word
+	Params  []*Param
+	Models  []*Model
+	Files   []*FileRef
+	Nodes   []*Node
+	Outputs []*Output
+	Numerics
+}
+
+// Numerics decide the bits of a run.
+type Numerics struct {
+	Precision Word // "fp32" or "bf16"
+	Device    Word // "cpu", "cuda" or "auto"
+	Edition   Word // "diffusers" or "refiners"
+}
+
+// Param is a declared parameter.
+type Param struct {
+	Name                          Word
+	Type                          string // string, int, float, bool or seed
+	Doc                           string
+	Default, Min, Max, MultipleOf *Value
+	Enum                          []*Value
+	value                         *Value // after Bind
+	used                          bool
+}
+
+// Model is a declared weight file or folder.
+type Model struct {
+	Name    Word
+	Path    *Value
+	Variant Word
+	used    bool
+}
+
+// FileRef is a declared input file.
+type FileRef struct {
+	Name Word
+	Path *Value
+	used bool
+}
+
+// Node is one node.
+type Node struct {
+	Name    Word
+	Kind    Word
+	Version int // of the kind; 0 where the file names none
+	Args    []Entry
+	Pos     Pos
+}
+
+// Output is a picture that is written.
+type Output struct {
+	Name Word
+	From *Value
+	Path *Value
+	Pos  Pos
+}
+
+// Parse reads a workflow. The document is nil when nothing could be made of the text; the
+// diagnostics are in the order of the file.
+func Parse(file string, src []byte) (*Document, []Diagnostic) {
+	c := &collector{file: file}
+	src, ok := checkText(c, src)
+	if !ok {
+		return nil, Sort(c.list)
+	}
+	root := readYAML(c, src)
+	if root == nil {
+		return nil, Sort(c.list)
+	}
+	d := &Document{File: file, Source: src, Root: root}
+	p := &parser{collector: c, d: d}
+	p.document()
+	return d, Sort(c.list)
+}
+
+// Load reads a workflow file.
+func Load(path string) (*Document, []Diagnostic) {
+	src, problem := ReadFile(path)
+	if problem != nil {
+		return nil, []Diagnostic{*problem}
+	}
+	return Parse(path, src)
+}
+
+// parser makes a document of values.
+type parser struct {
+	*collector
+	d *Document
+}
+
+var topKeys = []string{"flow", "name", "version", "description", "params", "models", "files", "numerics", "nodes", "outputs", "matrix", "tests"}
+
+func (p *parser) document() {
+	root := p.d.Root
+	if root.Kind != Map {
+		p.errorf(root.Pos, "F0301", "begin with flow: v1", "a workflow is a map, this is %s", root.Describe())
+		return
+	}
+	p.keys(root, "a workflow", topKeys)
+	p.header(root)
+	p.params(root.Get("params"))
+	p.files(root)
+	p.numerics(root.Get("numerics"))
+	p.nodes(root)
+	p.outputs(root.Get("outputs"))
+	for _, block := range []string{"matrix", "tests"} {
+		if v := root.Get(block); v != nil {
+			p.errorf(p.key(root, block), "F0901", "take the block out; flow run -p NAME=VALUE runs one cell", "this release does not run %s yet", block)
+		}
+	}
+	if p.clean() {
+		p.references()
+	}
+}
+
+// clean says that nothing was wrong with the file's shape so far.
+func (p *parser) clean() bool { return len(p.d.Nodes) > 0 }
+
+// keys reports keys that are not known.
+func (p *parser) keys(v *Value, what string, known []string) {
+	for _, e := range v.Entries {
+		if !contains(known, e.Key.Text) {
+			hint := Suggest(e.Key.Text, known)
+			if hint == "" {
+				hint = "known are " + strings.Join(known, ", ")
+			}
+			p.errorf(e.Key.Pos, "F0106", hint, "%s has no key %s", what, quote(e.Key.Text))
+		}
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// key is the position of a key of a map.
+func (p *parser) key(v *Value, name string) Pos {
+	for _, e := range v.Entries {
+		if e.Key.Text == name {
+			return e.Key.Pos
+		}
+	}
+	return v.Pos
+}
+
+// header reads flow, name, version and description.
+func (p *parser) header(root *Value) {
+	flow := root.Get("flow")
+	switch {
+	case flow == nil:
+		p.errorf(root.Pos, "F0107", "begin with flow: "+Version, "the language version is missing")
+	case flow.Text != Version || !flow.Scalar():
+		hint := "this release reads " + Version
+		if n, err := strconv.Atoi(strings.TrimPrefix(flow.Text, "v")); err == nil && n > 1 {
+			hint += "; a newer flow reads " + quote(flow.Text)
+		}
+		p.errorf(flow.Pos, "F0108", hint, "there is no language version %s", quote(flow.Text))
+	default:
+		p.d.Flow = Word{flow.Text, flow.Pos}
+	}
+	p.d.Name, p.d.Version = p.word(root.Get("name"), "name"), p.word(root.Get("version"), "version")
+	p.word(root.Get("description"), "description")
+	if n := root.Get("name"); n != nil && n.Kind == String && !nameText.MatchString(n.Text) {
+		p.errorf(n.Pos, "F0109", "letters, digits, - and _ only: the name becomes part of file names", "%s is no name", quote(n.Text))
+	}
+}
+
+// word reads a text or number.
+func (p *parser) word(v *Value, what string) Word {
+	if v == nil {
+		return Word{}
+	}
+	if !v.Scalar() || v.Kind == Null || v.Ref != nil {
+		p.errorf(v.Pos, "F0301", "", "%s is text, this is %s", what, v.Describe())
+		return Word{}
+	}
+	return Word{v.Text, v.Pos}
+}
+
+// block gives the entries of a map of named things, with checked names.
+func (p *parser) block(v *Value, what string) []Entry {
+	if v == nil || v.Kind == Null {
+		return nil
+	}
+	if v.Kind != Map {
+		p.errorf(v.Pos, "F0301", "write NAME: {...} for each", "%s is a map of names, this is %s", what, v.Describe())
+		return nil
+	}
+	for _, e := range v.Entries {
+		if !nameText.MatchString(e.Key.Text) {
+			p.errorf(e.Key.Pos, "F0109", "letters, digits, - and _, a letter first", "%s is no name", quote(e.Key.Text))
+		}
+	}
+	return v.Entries
+}
+
+// body demands a map as the value of a named thing.
+func (p *parser) body(e Entry, what string, known []string) bool {
+	if e.Value.Kind != Map {
+		p.errorf(e.Value.Pos, "F0301", "", "%s %s is a map, this is %s", what, quote(e.Key.Text), e.Value.Describe())
+		return false
+	}
+	if known != nil {
+		p.keys(e.Value, what, known)
+	}
+	return true
+}
+
+// files reads models and files.
+func (p *parser) files(root *Value) {
+	for _, e := range p.block(root.Get("models"), "models") {
+		if path := p.path(e, "a model", []string{"path", "variant"}); path != nil {
+			p.d.Models = append(p.d.Models, &Model{Name: e.Key, Path: path, Variant: p.word(e.Value.Get("variant"), "variant")})
+		}
+	}
+	for _, e := range p.block(root.Get("files"), "files") {
+		if path := p.path(e, "a file", []string{"path"}); path != nil {
+			p.d.Files = append(p.d.Files, &FileRef{Name: e.Key, Path: path})
+		}
+	}
+}
+
+// path reads {path: ...}, or the path alone.
+func (p *parser) path(e Entry, what string, known []string) *Value {
+	v := e.Value
+	if v.Kind == Map {
+		p.keys(v, what, known)
+		if v = v.Get("path"); v == nil {
+			p.errorf(e.Value.Pos, "F0107", "write {path: ...}", "%s %s has no path", what, quote(e.Key.Text))
+			return nil
+		}
+	}
+	if v.Kind != String || v.Ref != nil || v.Text == "" {
+		p.errorf(v.Pos, "F0301", "", "a path is text, this is %s", v.Describe())
+		return nil
+	}
+	if v.Templated() {
+		p.errorf(v.Pos, "F0201", "write the path out; the cache needs to know every file", "a path that is read is no template")
+		return nil
+	}
+	return v
+}
+
+// numerics reads the numerics block; absent entries have the constants of v1.
+func (p *parser) numerics(v *Value) {
+	p.d.Numerics = Numerics{Word{Text: "bf16"}, Word{Text: "cpu"}, Word{Text: "diffusers"}}
+	if v == nil || v.Kind == Null {
+		return
+	}
+	if v.Kind != Map {
+		p.errorf(v.Pos, "F0301", "", "numerics is a map, this is %s", v.Describe())
+		return
+	}
+	p.keys(v, "numerics", []string{"precision", "device", "edition"})
+	for _, f := range []struct {
+		name string
+		to   *Word
+		of   []string
+	}{{"precision", &p.d.Precision, Precisions}, {"device", &p.d.Device, Devices}, {"edition", &p.d.Edition, Editions}} {
+		x := v.Get(f.name)
+		if x == nil {
+			continue
+		}
+		if !contains(f.of, x.Text) || x.Ref != nil {
+			hint := Suggest(x.Text, f.of)
+			if hint == "" {
+				hint = "one of " + strings.Join(f.of, ", ")
+			}
+			p.errorf(x.Pos, "F0801", hint, "there is no %s %s", f.name, quote(x.Text))
+			continue
+		}
+		*f.to = Word{x.Text, x.Pos}
+	}
+}
+
+// Values of the numerics block.
+var (
+	Precisions = []string{"fp32", "bf16"}
+	Devices    = []string{"cpu", "cuda", "auto"}
+	Editions   = []string{"diffusers", "refiners"}
+)
+
+// nodes reads the nodes.
+func (p *parser) nodes(root *Value) {
+	v := root.Get("nodes")
+	if v == nil {
+		p.errorf(root.Pos, "F0107", "nodes: {NAME: {kind: KIND, ...}}", "the workflow has no nodes")
+		return
+	}
+	if v.Kind == Map && len(v.Entries) == 0 || v.Kind == Null {
+		p.errorf(v.Pos, "F0107", "nodes: {NAME: {kind: KIND, ...}}", "the workflow has no nodes")
+		return
+	}
+	for _, e := range p.block(v, "nodes") {
+		if _, reserved := roots[e.Key.Text]; reserved || e.Key.Text == "name" {
+			p.errorf(e.Key.Pos, "F0109", "params, models, files and name are reserved", "a node cannot be called %s", quote(e.Key.Text))
+		}
+		if !p.body(e, "node", nil) {
+			continue
+		}
+		n := &Node{Name: e.Key, Pos: e.Value.Pos}
+		for _, a := range e.Value.Entries {
+			if a.Key.Text == "kind" {
+				p.kind(n, a.Value)
+				continue
+			}
+			n.Args = append(n.Args, a)
+		}
+		if e.Value.Get("kind") == nil {
+			p.errorf(e.Key.Pos, "F0107", "flow kinds lists the kinds", "node %s has no kind", quote(e.Key.Text))
+		}
+		p.d.Nodes = append(p.d.Nodes, n)
+	}
+}
+
+// kind reads NAME or NAME@VERSION.
+func (p *parser) kind(n *Node, v *Value) {
+	w := p.word(v, "kind")
+	name, version, versioned := strings.Cut(w.Text, "@")
+	n.Kind = Word{name, w.Pos}
+	if !versioned {
+		return
+	}
+	i, err := strconv.Atoi(version)
+	if err != nil || i < 1 || strconv.Itoa(i) != version {
+		p.errorf(v.Pos, "F0401", "write "+name+"@1", "%s is no version of a kind", quote(version))
+		return
+	}
+	n.Version = i
+}
+
+// outputs reads what is written.
+func (p *parser) outputs(v *Value) {
+	for _, e := range p.block(v, "outputs") {
+		if !p.body(e, "output", []string{"from", "path"}) {
+			continue
+		}
+		o := &Output{Name: e.Key, From: e.Value.Get("from"), Path: e.Value.Get("path"), Pos: e.Value.Pos}
+		if o.From == nil {
+			p.errorf(e.Key.Pos, "F0107", "from: $NODE.OUTPUT", "output %s does not say what is written", quote(e.Key.Text))
+			continue
+		}
+		if o.From.Ref == nil || o.From.Ref.Root != NodeRoot {
+			p.errorf(o.From.Pos, "F0205", "from: $NODE.OUTPUT", "an output comes from a node, this is %s", o.From.Describe())
+			continue
+		}
+		if o.Path == nil {
+			p.errorf(e.Key.Pos, "F0107", "path: out/NAME.png", "output %s has no path", quote(e.Key.Text))
+			continue
+		}
+		if o.Path.Kind != String || o.Path.Ref != nil || o.Path.Text == "" {
+			p.errorf(o.Path.Pos, "F0301", "", "a path is text, this is %s", o.Path.Describe())
+			continue
+		}
+		p.d.Outputs = append(p.d.Outputs, o)
+	}
+}
+
+// names lists the names of a declaration block, sorted.
+func (d *Document) names(root Root) []string {
+	var out []string
+	switch root {
+	case ParamsRoot:
+		for _, x := range d.Params {
+			out = append(out, x.Name.Text)
+		}
+	case ModelsRoot:
+		for _, x := range d.Models {
+			out = append(out, x.Name.Text)
+		}
+	case FilesRoot:
+		for _, x := range d.Files {
+			out = append(out, x.Name.Text)
+		}
+	default:
+		for _, x := range d.Nodes {
+			out = append(out, x.Name.Text)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+// Param finds a parameter.
+func (d *Document) Param(name string) *Param {
+	for _, x := range d.Params {
+		if x.Name.Text == name {
+			return x
+		}
+	}
+	return nil
+}
+
+// Model finds a model.
+func (d *Document) Model(name string) *Model {
+	for _, x := range d.Models {
+		if x.Name.Text == name {
+			return x
+		}
+	}
+	return nil
+}
+
+// InputFile finds an input file.
+func (d *Document) InputFile(name string) *FileRef {
+	for _, x := range d.Files {
+		if x.Name.Text == name {
+			return x
+		}
+	}
+	return nil
+}
+
+// Node finds a node.
+func (d *Document) Node(name string) *Node {
+	for _, x := range d.Nodes {
+		if x.Name.Text == name {
+			return x
+		}
+	}
+	return nil
+}

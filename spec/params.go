@@ -1,0 +1,302 @@
+package spec
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+)
+
+// ParamTypes are the types of parameters.
+var ParamTypes = []string{"string", "int", "float", "bool", "seed"}
+
+// params reads the parameters' declarations.
+func (p *parser) params(v *Value) {
+	for _, e := range p.block(v, "params") {
+		if !p.body(e, "parameter", []string{"type", "default", "min", "max", "multipleOf", "enum", "doc"}) {
+			continue
+		}
+		x := &Param{Name: e.Key, Default: e.Value.Get("default"), Min: e.Value.Get("min"), Max: e.Value.Get("max"), MultipleOf: e.Value.Get("multipleOf")}
+		x.Doc = p.word(e.Value.Get("doc"), "doc").Text
+		t := p.word(e.Value.Get("type"), "type")
+		if t.Text == "" {
+			p.errorf(e.Key.Pos, "F0107", "type: one of "+strings.Join(ParamTypes, ", "), "parameter %s has no type", quote(e.Key.Text))
+			t.Text = "string"
+		} else if !contains(ParamTypes, t.Text) {
+			hint := Suggest(t.Text, ParamTypes)
+			if hint == "" {
+				hint = "one of " + strings.Join(ParamTypes, ", ")
+			}
+			p.errorf(t.Pos, "F0701", hint, "there is no type %s", quote(t.Text))
+			continue
+		}
+		x.Type = t.Text
+		if enum := e.Value.Get("enum"); enum != nil {
+			if enum.Kind != List || len(enum.Items) == 0 {
+				p.errorf(enum.Pos, "F0701", "enum: [a, b]", "enum is a list of values, this is %s", enum.Describe())
+			}
+			x.Enum = enum.Items
+		}
+		p.checkParam(x)
+		p.d.Params = append(p.d.Params, x)
+	}
+}
+
+// checkParam checks a declaration against itself.
+func (p *parser) checkParam(x *Param) {
+	numeric := x.Type == "int" || x.Type == "float"
+	for _, bound := range []struct {
+		name string
+		v    *Value
+	}{{"min", x.Min}, {"max", x.Max}, {"multipleOf", x.MultipleOf}} {
+		if bound.v == nil {
+			continue
+		}
+		if !numeric {
+			p.errorf(bound.v.Pos, "F0701", "", "%s bounds numbers; parameter %s is of type %s", bound.name, quote(x.Name.Text), x.Type)
+			continue
+		}
+		if d := CheckScalar(bound.v, x.Type); d != nil {
+			p.add(*d)
+		}
+	}
+	if lo, hi := number(x.Min), number(x.Max); numeric && lo != nil && hi != nil && lo.Cmp(hi) > 0 {
+		p.errorf(x.Max.Pos, "F0701", "", "max %s is below min %s", x.Max.Text, x.Min.Text)
+	}
+	if m := number(x.MultipleOf); m != nil && m.Sign() <= 0 {
+		p.errorf(x.MultipleOf.Pos, "F0701", "", "multipleOf %s is not above zero", x.MultipleOf.Text)
+	}
+	for _, v := range x.Enum {
+		if d := CheckScalar(v, x.Type); d != nil {
+			p.add(*d)
+		}
+	}
+	if x.Default != nil {
+		for _, d := range x.check(x.Default) {
+			p.add(d)
+		}
+	}
+}
+
+// number reads a number exactly; nil if v is none.
+func number(v *Value) *big.Rat {
+	if v == nil || v.Kind != Int && v.Kind != Float {
+		return nil
+	}
+	if len(v.Text) > 400 {
+		return nil
+	}
+	if f, err := strconv.ParseFloat(v.Text, 64); err != nil || math.IsInf(f, 0) {
+		return nil
+	}
+	r, ok := new(big.Rat).SetString(v.Text)
+	if !ok {
+		return nil
+	}
+	return r
+}
+
+// CheckScalar says what is wrong with a value for a type (string, int, float, bool or seed); nil if nothing is.
+func CheckScalar(v *Value, t string) *Diagnostic {
+	fail := func(want, hint string) *Diagnostic {
+		if hint == "" && v.Kind == String && v.Plain {
+			hint = NumberHint(v.Text)
+		}
+		return &Diagnostic{Pos: v.Pos, Code: "F0301", Hint: hint, Message: fmt.Sprintf("want %s, this is %s", want, v.Describe())}
+	}
+	if v.Ref != nil {
+		return &Diagnostic{Pos: v.Pos, Code: "F0205", Message: fmt.Sprintf("want a value of type %s, this is %s", t, v.Describe())}
+	}
+	switch t {
+	case "int":
+		if v.Kind != Int {
+			return fail("a whole number", "")
+		}
+		if _, err := strconv.ParseInt(v.Text, 10, 64); err != nil {
+			return &Diagnostic{Pos: v.Pos, Code: "F0302", Message: v.Text + " is too large for a whole number"}
+		}
+	case "float":
+		if v.Kind != Int && v.Kind != Float {
+			return fail("a number", "")
+		}
+		if f, err := strconv.ParseFloat(v.Text, 64); err != nil || math.IsInf(f, 0) {
+			return &Diagnostic{Pos: v.Pos, Code: "F0302", Message: v.Text + " is too large for a number"}
+		}
+	case "seed":
+		if v.Kind != Int {
+			return fail("a seed, a whole number from 0 to 18446744073709551615", "")
+		}
+		if _, err := strconv.ParseUint(strings.TrimPrefix(v.Text, "+"), 10, 64); err != nil {
+			return &Diagnostic{Pos: v.Pos, Code: "F0302", Hint: "a seed is a whole number from 0 to 18446744073709551615", Message: v.Text + " is no seed"}
+		}
+	case "bool":
+		if v.Kind != Bool {
+			return fail("true or false", "")
+		}
+	default:
+		switch {
+		case v.Kind == String || v.Kind == Int || v.Kind == Float:
+		case v.Kind == Bool:
+			return fail("text", "put it in quotes")
+		default:
+			return fail("text", "")
+		}
+	}
+	return nil
+}
+
+// check holds a value against a parameter's declaration.
+func (x *Param) check(v *Value) []Diagnostic {
+	if d := CheckScalar(v, x.Type); d != nil {
+		d.Message = fmt.Sprintf("parameter %q: %s", x.Name.Text, d.Message)
+		return []Diagnostic{*d}
+	}
+	var out []Diagnostic
+	fail := func(format string, args ...any) {
+		out = append(out, Diagnostic{Pos: v.Pos, Code: "F0302", Message: fmt.Sprintf("parameter %q: ", x.Name.Text) + fmt.Sprintf(format, args...)})
+	}
+	n := number(v)
+	if lo := number(x.Min); n != nil && lo != nil && n.Cmp(lo) < 0 {
+		fail("%s is below the minimum %s", v.Text, x.Min.Text)
+	}
+	if hi := number(x.Max); n != nil && hi != nil && n.Cmp(hi) > 0 {
+		fail("%s is above the maximum %s", v.Text, x.Max.Text)
+	}
+	if m := number(x.MultipleOf); n != nil && m != nil && m.Sign() > 0 && !new(big.Rat).Quo(n, m).IsInt() {
+		fail("%s is no multiple of %s", v.Text, x.MultipleOf.Text)
+	}
+	if len(x.Enum) > 0 {
+		var allowed []string
+		for _, e := range x.Enum {
+			if e.Text == v.Text {
+				return out
+			}
+			allowed = append(allowed, e.Text)
+		}
+		fail("%s is not one of %s", quote(v.Text), strings.Join(allowed, ", "))
+	}
+	return out
+}
+
+// Override is a value for a parameter from outside the file.
+type Override struct {
+	Name  string
+	Value *Value
+	From  string // "-p" or the name of a file, for messages
+	Pos   Pos    // of the name, in a file
+}
+
+// ParseOverride reads NAME=VALUE. The value is typed as in a file; a text needs no quotes.
+func ParseOverride(s string) (Override, *Diagnostic) {
+	name, text, ok := strings.Cut(s, "=")
+	if !ok || !nameText.MatchString(name) {
+		return Override{}, &Diagnostic{File: "-p", Code: "F0702", Hint: "write -p NAME=VALUE", Message: fmt.Sprintf("%s gives no parameter a value", quote(s))}
+	}
+	v := &Value{Kind: classify(text), Text: text, Plain: true}
+	if v.Kind == Null {
+		v.Kind = String
+	}
+	return Override{Name: name, Value: v, From: "-p " + name}, nil
+}
+
+// ParseParams reads a file of parameters: a map in YAML or JSON.
+func ParseParams(file string, src []byte) ([]Override, []Diagnostic) {
+	c := &collector{file: file}
+	src, ok := checkText(c, src)
+	if !ok {
+		return nil, Sort(c.list)
+	}
+	root := readYAML(c, src)
+	if root == nil {
+		return nil, Sort(c.list)
+	}
+	if root.Kind != Map {
+		c.errorf(root.Pos, "F0301", "write NAME: VALUE lines", "a file of parameters is a map, this is %s", root.Describe())
+		return nil, Sort(c.list)
+	}
+	var out []Override
+	for _, e := range root.Entries {
+		out = append(out, Override{Name: e.Key.Text, Value: e.Value, From: file, Pos: e.Key.Pos})
+	}
+	return out, Sort(c.list)
+}
+
+// Bind gives the parameters their values: the defaults, then the overrides, the last of which counts.
+func (d *Document) Bind(overrides []Override) []Diagnostic {
+	var out []Diagnostic
+	given := make(map[*Param]bool)
+	for _, x := range d.Params {
+		x.value = x.Default
+	}
+	for _, o := range overrides {
+		x := d.Param(o.Name)
+		if x == nil {
+			hint := Suggest(o.Name, d.names(ParamsRoot))
+			if hint == "" {
+				hint = "the workflow's parameters are " + strings.Join(d.names(ParamsRoot), ", ")
+			}
+			out = append(out, Diagnostic{File: o.From, Pos: o.Pos, Code: "F0702", Hint: hint, Message: fmt.Sprintf("the workflow has no parameter %s", quote(o.Name))})
+			continue
+		}
+		v := o.Value
+		if x.Type == "string" && v.Plain && v.Ref == nil && v.Kind == Bool {
+			v = &Value{Pos: v.Pos, Kind: String, Text: v.Text}
+		}
+		for _, p := range x.check(v) {
+			p.File = o.From
+			out = append(out, p)
+		}
+		x.value, given[x] = v, true
+	}
+	for _, x := range d.Params {
+		if x.value == nil {
+			out = append(out, Diagnostic{File: d.File, Pos: x.Name.Pos, Code: "F0107", Hint: fmt.Sprintf("give one: -p %s=VALUE", x.Name.Text),
+				Message: fmt.Sprintf("parameter %q has no value and no default", x.Name.Text)})
+		}
+	}
+	return Sort(out)
+}
+
+// Value is a parameter's value after [Document.Bind]; nil before.
+func (x *Param) Value() *Value { return x.value }
+
+// Substitute replaces a reference to a parameter by the parameter's value, which keeps the reference's
+// position. Other values come back as they are.
+func (d *Document) Substitute(v *Value) *Value {
+	if v.Ref == nil || v.Ref.Root != ParamsRoot {
+		return v
+	}
+	x := d.Param(v.Ref.Name.Text)
+	if x == nil || x.value == nil {
+		return v
+	}
+	out := *x.value
+	out.Pos, out.from, out.Ref = v.Pos, Pos{}, nil
+	if x.Type == "string" {
+		out.Kind, out.Plain = String, false
+	}
+	return &out
+}
+
+// Expand fills in a template after [Document.Bind].
+func (d *Document) Expand(text string) string {
+	var b strings.Builder
+	at := 0
+	for _, h := range holes(text) {
+		b.WriteString(text[at:h.start])
+		at = h.end
+		switch {
+		case h.literal:
+			b.WriteString(text[h.start+1 : h.end])
+		case h.name == "name":
+			b.WriteString(d.Name.Text)
+		default:
+			if x := d.Param(strings.TrimPrefix(h.name, "params.")); x != nil && x.value != nil {
+				b.WriteString(x.value.Text)
+			}
+		}
+	}
+	b.WriteString(text[at:])
+	return b.String()
+}
