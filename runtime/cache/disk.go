@@ -18,7 +18,8 @@ type Options struct {
 	Now      func() time.Time // the clock of last uses; nil for time.Now
 	ReadOnly bool             // change nothing: no last use, no lease, no repair
 
-	fault func(op, name string) error // of tests
+	fault   func(op, name string) error // of tests
+	noLocks bool                        // of tests: as on a file system that has none
 }
 
 // Disk is the store in a folder. Many processes may have it open at once.
@@ -29,13 +30,16 @@ type Disk struct {
 	now      func() time.Time
 	readOnly bool
 	absent   bool // opened for reading, and there is no such folder
+	maxMemos int  // kept by GC
+	maxTombs int  // kept by GC
 
 	mu      sync.Mutex
 	session *session // nil until it could be made
 	why     error    // why there is none
 	closed  bool
 
-	wrote atomic.Int64 // bytes put since the last Trim
+	wrote atomic.Int64 // bytes put since the size was last looked at
+	dirty atomic.Bool  // anything was put
 	hasty atomic.Bool  // the last Get waited for the lock in vain
 }
 
@@ -50,8 +54,11 @@ func Open(dir string, opts Options) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Disk{dir: dir, cap: opts.Cap, now: opts.Now, readOnly: opts.ReadOnly}
-	d.fault = opts.fault
+	d := &Disk{dir: dir, cap: opts.Cap, now: opts.Now, readOnly: opts.ReadOnly, maxMemos: maxMemos, maxTombs: maxTombs}
+	d.fault, d.try = opts.fault, tryLock
+	if opts.noLocks {
+		d.try = func(*os.File, bool) (bool, error) { return false, errNoLocks }
+	}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -207,7 +214,7 @@ func (d *Disk) Close() error {
 	var err error
 	if s != nil {
 		s.release()
-		if d.wrote.Load() > 0 {
+		if d.dirty.Load() {
 			err = d.trimIfOver()
 		}
 	}

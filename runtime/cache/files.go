@@ -19,6 +19,7 @@ import (
 type files struct {
 	root  *os.Root
 	fault func(op, name string) error // nil outside tests
+	try   func(f *os.File, exclusive bool) (bool, error)
 }
 
 func (f *files) at(op, name string) error {

@@ -327,7 +327,7 @@ func (e *eviction) memos() error {
 	if e.opts.MaxAge > 0 {
 		age = min(age, e.opts.MaxAge)
 	}
-	over := len(e.scan.memos) - maxMemos
+	over := len(e.scan.memos) - e.disk.maxMemos
 	for i, m := range e.scan.memos {
 		if !e.all && i >= over && e.scan.at.Sub(m.used) <= age {
 			continue
@@ -345,7 +345,7 @@ func (e *eviction) memos() error {
 
 // tombs removes those beyond their number.
 func (e *eviction) tombs() error {
-	over := len(e.scan.tombs) + len(e.report.Removed) - maxTombs
+	over := len(e.scan.tombs) + len(e.report.Removed) - e.disk.maxTombs
 	for i, t := range e.scan.tombs {
 		if !e.all && i >= over {
 			break

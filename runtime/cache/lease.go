@@ -34,7 +34,7 @@ func (f *files) newSession() (*session, error) {
 		if err != nil {
 			return nil, err
 		}
-		ok, err := tryLock(h.File, true)
+		ok, err := f.try(h.File, true)
 		if ok || errors.Is(err, errNoLocks) {
 			if f.isStill(leaseDir+"/"+id, h.File) { // else it was swept before it was locked
 				return &session{id: id, f: h.File, has: make(map[string]bool)}, nil
@@ -130,7 +130,7 @@ func (f *files) readLeases(own string, sweep bool) (*leases, error) {
 		if e.Name() != own && !f.alive(e.Name(), sweep) {
 			continue
 		}
-		text, _, err := f.read(leaseDir+"/"+e.Name(), maxBlob)
+		text, _, err := f.read(leaseDir+"/"+e.Name(), maxSealed)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -172,7 +172,7 @@ func (f *files) alive(id string, sweep bool) bool {
 		return !errors.Is(err, fs.ErrNotExist) // leave it
 	}
 	defer h.Close()
-	ok, err := tryLock(h, true)
+	ok, err := f.try(h, true)
 	if errors.Is(err, errNoLocks) {
 		info, err := h.Stat()
 		ok = err == nil && time.Since(info.ModTime()) > staleAfter

@@ -55,7 +55,7 @@ func (d *Disk) acquire(ctx context.Context, name string, exclusive bool, until t
 		return nil, err
 	}
 	for wait := 50 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
-		ok, err := tryLock(f, exclusive)
+		ok, err := d.try(f, exclusive)
 		if ok || errors.Is(err, errNoLocks) {
 			return f, nil
 		}

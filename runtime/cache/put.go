@@ -25,6 +25,7 @@ func (d *Disk) Put(ctx context.Context, r Record, blobs []NewBlob) (*Record, err
 	for _, o := range stored.Outputs {
 		size += o.Size
 	}
+	d.dirty.Store(true)
 	if sum := d.wrote.Add(size + 1); d.cap > 0 && sum > d.cap/8 {
 		d.trimIfOver() // best effort
 	}

@@ -74,13 +74,21 @@ func (r *Record) check(blobs []NewBlob) error {
 
 // encode gives the record as it stands on disk: a line of JSON, a line of checksum.
 func (r *Record) encode() ([]byte, error) {
-	buf := new(bytes.Buffer)
-	enc := json.NewEncoder(buf)
-	enc.SetEscapeHTML(false) // the action's bytes stay what was hashed
-	if err := enc.Encode(r); err != nil {
+	line, err := encodeLine(r)
+	if err != nil {
 		return nil, fmt.Errorf("record %s: %w", r.Key, err)
 	}
-	return seal(buf.Bytes()), nil
+	return seal(line), nil
+}
+
+// encodeLine gives a value as a line of JSON in which an action's bytes stay
+// what was hashed.
+func encodeLine(v any) ([]byte, error) {
+	buf := new(bytes.Buffer)
+	enc := json.NewEncoder(buf)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return buf.Bytes(), err
 }
 
 // decodeRecord reads what encode wrote, for the given key.

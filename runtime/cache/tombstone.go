@@ -26,8 +26,8 @@ func (d *Disk) bury(t Tombstone) {
 	if len(t.Action) > maxTombAction || !json.Valid(t.Action) {
 		t.Action = nil
 	}
-	if body, err := json.Marshal(t); err == nil {
-		d.putSealed(shard(tombDir, t.Key), append(body, '\n'))
+	if body, err := encodeLine(t); err == nil {
+		d.putSealed(shard(tombDir, t.Key), body)
 	}
 }
 

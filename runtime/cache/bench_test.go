@@ -1,0 +1,39 @@
+package cache
+
+import (
+	"testing"
+	"time"
+)
+
+// A plan asks for a thousand records and has 50 ms for everything.
+func BenchmarkGetReadOnly(b *testing.B) { benchmarkGet(b, true) }
+
+// A run also takes the lock, leases the record and notes its use.
+func BenchmarkGet(b *testing.B) { benchmarkGet(b, false) }
+
+func benchmarkGet(b *testing.B, readOnly bool) {
+	dir := b.TempDir()
+	w, err := Open(dir, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	const n = 50
+	for i := range sample(n) {
+		if _, err := i.put(w); err != nil {
+			b.Fatal(err)
+		}
+	}
+	w.Close()
+	d, err := Open(dir, Options{ReadOnly: readOnly, Now: time.Now})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	i := 0
+	for b.Loop() {
+		if _, err := d.Get(sample(i % n).key()); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
+}
