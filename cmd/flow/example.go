@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-8af8f8e1/flow/examples/castle"
+)
+
+// examples are what flow example writes.
+var examples = map[string]struct {
+	files    fs.FS
+	workflow string
+}{"castle": {castle.Files(), castle.Workflow}}
+
+func exampleCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:       "example NAME [DIR]",
+		Short:     "Write an example with a small model into a folder",
+		Long:      "Writes an example's workflow and its small model into DIR (default: NAME). Files that are there and differ stay; they are an error.\n\nExamples: castle",
+		Example:   "  flow example castle && flow run castle/castle.flow.yaml",
+		Args:      cobra.RangeArgs(1, 2),
+		ValidArgs: []string{"castle"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			x, ok := examples[args[0]]
+			if !ok {
+				return fmt.Errorf("there is no example %q; there is castle", args[0])
+			}
+			dir := args[0]
+			if len(args) == 2 {
+				dir = args[1]
+			}
+			if err := writeExample(x.files, dir); err != nil {
+				return &exitError{exitRun, err.Error()}
+			}
+			fmt.Fprintf(a.out, "wrote %s\nnow: flow run %s\n", dir, filepath.Join(dir, x.workflow))
+			return nil
+		},
+	}
+}
+
+// writeExample writes files below dir. It looks first, so that nothing is written where something is in the way.
+func writeExample(files fs.FS, dir string) error {
+	var missing []string
+	err := fs.WalkDir(files, ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		old, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+		if errors.Is(err, fs.ErrNotExist) {
+			missing = append(missing, name)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		data, err := fs.ReadFile(files, name)
+		if err == nil && string(old) != string(data) {
+			err = fmt.Errorf("%s exists and differs; name another folder", filepath.Join(dir, filepath.FromSlash(name)))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range missing {
+		data, err := fs.ReadFile(files, name)
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			return err
+		}
+		temp := path + ".flow-tmp"
+		if err := os.WriteFile(temp, data, 0o666); err != nil {
+			return errors.Join(err, os.Remove(temp))
+		}
+		if err := os.Rename(temp, path); err != nil {
+			return errors.Join(err, os.Remove(temp))
+		}
+	}
+	return nil
+}

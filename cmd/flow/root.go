@@ -1,0 +1,98 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+
+	charm "github.com/charmbracelet/log"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/seed-8af8f8e1/flow/runtime/cache"
+)
+
+// app is what commands share.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	verbose  bool
+	store    cache.Store
+	warned   error // why the store is in memory
+}
+
+func (a *app) close() {
+	if a.store != nil {
+		_ = a.store.Close()
+	}
+}
+
+func root(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "flow",
+		Short: "Render images from versioned workflow files",
+		Long: `flow renders images from workflow files: YAML graphs of nodes that load a model,
+encode a prompt, denoise and decode. The same file gives the same picture, to the
+last bit, on every machine; what has been computed is answered from the cache.
+
+  flow example castle        write an example with a small model into ./castle
+  flow run FILE              render a workflow
+  flow plan FILE             say what would run, and why
+  flow validate FILE         say what is wrong with a file
+
+Each command has --help. Exit codes: 0 ok, 2 the file or the command line is
+wrong, 3 plan --check found work, 4 the run failed, 130 interrupted.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       release(),
+	}
+	c.SetIn(a.in)
+	c.SetOut(a.out)
+	c.SetErr(a.err)
+	c.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log what is done, on standard error")
+	c.AddCommand(runCommand(a), validateCommand(a), planCommand(a), graphCommand(a), cacheCommand(a), schemaCommand(a),
+		kindsCommand(a), doctorCommand(a), versionCommand(a), exampleCommand(a))
+	return c
+}
+
+// log is the logger; it is quiet unless -v is given.
+func (a *app) log() *slog.Logger {
+	level := charm.WarnLevel
+	if a.verbose {
+		level = charm.DebugLevel
+	}
+	return slog.New(charm.NewWithOptions(a.err, charm.Options{Level: level, ReportTimestamp: true}))
+}
+
+// openStore opens the cache; one that cannot be written costs a warning.
+func (a *app) openStore() cache.Store {
+	if a.store == nil {
+		a.store, a.warned = cache.OpenOrMemory("", cache.Options{})
+	}
+	return a.store
+}
+
+// terminalWidth gives the columns of a terminal; nil where w is none.
+func terminalWidth(w io.Writer) func() int {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
+		return nil
+	}
+	return func() int {
+		width, _, err := term.GetSize(int(f.Fd()))
+		if err != nil || width < 1 {
+			return 80
+		}
+		return width
+	}
+}
+
+// release names this build.
+func release() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return info.Main.Version
+}

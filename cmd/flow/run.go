@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-8af8f8e1/flow/internal/ui"
+	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
+)
+
+func runCommand(a *app) *cobra.Command {
+	var f workflowFlags
+	var asJSON, force bool
+	var out string
+	c := &cobra.Command{
+		Use:   "run FILE",
+		Short: "Render a workflow's pictures",
+		Long: `Runs a workflow and writes its outputs below the workflow's folder (or --out).
+What the cache knows is not computed again. A file that flow did not write is not
+overwritten without --force. Ctrl-C stops within a second; what is finished stays.`,
+		Example: `  flow run castle.flow.yaml
+  flow run castle.flow.yaml -p seed=43 -p "prompt=a red house on a beach"
+  flow run castle.flow.yaml --json | jq .type`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			opt, diags, err := a.options(args[0], &f)
+			if err != nil {
+				return err
+			}
+			opt.Force = force
+			if out != "" {
+				opt.Folder = out
+			}
+			if asJSON {
+				opt.Sink = ui.NewJSON(a.out)
+			} else {
+				opt.Sink = ui.NewText(a.err, terminalWidth(a.err))
+			}
+			if a.warned != nil {
+				fmt.Fprintln(a.err, "warning:", a.warned)
+			}
+			w, err := a.read(c.Context(), args[0], &f, opt, diags, false)
+			if err != nil {
+				return err
+			}
+			defer w.Close()
+			return a.execute(c.Context(), w, asJSON)
+		},
+	}
+	f.add(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "write events as lines of JSON on standard output")
+	c.Flags().BoolVar(&force, "force", false, "overwrite files that flow did not write")
+	c.Flags().StringVarP(&out, "out", "o", "", "write outputs below this folder (default: the workflow's)")
+	return c
+}
+
+// execute runs a workflow that was read; the paths of what was written go to standard output.
+func (a *app) execute(ctx context.Context, w *flowruntime.Workflow, asJSON bool) error {
+	if err := device(w.Plan.Device); err != nil {
+		return err
+	}
+	res, err := w.Run(ctx)
+	if err != nil {
+		return &exitError{exitRun, err.Error()}
+	}
+	if !asJSON {
+		for _, path := range res.Written {
+			fmt.Fprintln(a.out, path)
+		}
+	}
+	switch {
+	case errors.Is(res.Err, context.Canceled):
+		return context.Canceled
+	case res.Err != nil:
+		return &exitError{exitRun, res.Err.Error()}
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/seed-8af8f8e1/flow/internal/cpu"
+	"github.com/seed-8af8f8e1/flow/internal/machine"
+	"github.com/seed-8af8f8e1/flow/nodes"
+	"github.com/seed-8af8f8e1/flow/nodes/kinds"
+	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
+	"github.com/seed-8af8f8e1/flow/runtime/event"
+	"github.com/seed-8af8f8e1/flow/runtime/plan"
+	"github.com/seed-8af8f8e1/flow/schema"
+	"github.com/seed-8af8f8e1/flow/spec"
+)
+
+// workflowFlags are the flags of commands that read a workflow.
+type workflowFlags struct {
+	params     []string
+	paramsFile string
+	models     []string
+	allow      []string
+	precision  string
+	device     string
+	edition    string
+	format     string
+	threads    int
+	memory     string
+}
+
+func (f *workflowFlags) add(c *cobra.Command) {
+	fs := c.Flags()
+	fs.StringArrayVarP(&f.params, "param", "p", nil, "give a parameter a value: NAME=VALUE (repeatable)")
+	fs.StringVar(&f.paramsFile, "params", "", "read values of parameters from a YAML or JSON file")
+	fs.StringArrayVar(&f.models, "models", nil, "look for models in this folder too (repeatable; also FLOW_MODELS)")
+	fs.StringArrayVar(&f.allow, "allow-path", nil, "allow files below this folder to be read (repeatable)")
+	fs.StringVar(&f.precision, "precision", "", "override numerics.precision: "+strings.Join(spec.Precisions, " or "))
+	fs.StringVar(&f.device, "device", "", "override numerics.device: "+strings.Join(spec.Devices, ", "))
+	fs.StringVar(&f.edition, "edition", "", "override numerics.edition: "+strings.Join(spec.Editions, " or "))
+	fs.StringVar(&f.format, "format", "text", "how diagnostics are written: "+strings.Join(spec.Formats, ", "))
+	fs.IntVar(&f.threads, "threads", 0, "workers; 0 for as many as the process may use (the result is the same)")
+	fs.StringVar(&f.memory, "memory", "", "memory that a run may use, such as 4GB (default: what the machine and its control group allow)")
+	for name, values := range map[string][]string{"precision": spec.Precisions, "device": spec.Devices, "edition": spec.Editions, "format": spec.Formats} {
+		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
+	c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
+	}
+}
+
+// check refuses values of flags that do not exist.
+func (f *workflowFlags) check() error {
+	for _, x := range []struct {
+		name, value string
+		of          []string
+	}{{"precision", f.precision, spec.Precisions}, {"device", f.device, spec.Devices}, {"edition", f.edition, spec.Editions}, {"format", f.format, spec.Formats}} {
+		if x.value != "" && !has(x.of, x.value) {
+			return fmt.Errorf("--%s %q is not one of %s", x.name, x.value, strings.Join(x.of, ", "))
+		}
+	}
+	if f.threads < 0 || f.threads > 1<<16 {
+		return fmt.Errorf("--threads %d is no number of workers", f.threads)
+	}
+	return nil
+}
+
+func has(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// limit is the memory that a run may use in bytes.
+func (f *workflowFlags) limit() (int64, error) {
+	if f.memory == "" {
+		return machine.Memory(), nil
+	}
+	n, err := humanize.ParseBytes(f.memory)
+	if err != nil || n == 0 || n > 1<<60 {
+		return 0, fmt.Errorf("--memory %q is no size; write 4GB or 500MB", f.memory)
+	}
+	return int64(n), nil
+}
+
+// overrides are the values of -p and --params; -p counts more.
+func (f *workflowFlags) overrides() ([]spec.Override, []spec.Diagnostic) {
+	var out []spec.Override
+	var diags []spec.Diagnostic
+	if f.paramsFile != "" {
+		src, problem := spec.ReadFile(f.paramsFile)
+		if problem != nil {
+			return nil, []spec.Diagnostic{*problem}
+		}
+		out, diags = spec.ParseParams(f.paramsFile, src)
+	}
+	for _, s := range f.params {
+		o, problem := spec.ParseOverride(s)
+		if problem != nil {
+			diags = append(diags, *problem)
+			continue
+		}
+		out = append(out, o)
+	}
+	return out, diags
+}
+
+// options are the options of reading a workflow.
+func (a *app) options(file string, f *workflowFlags) (flowruntime.Options, []spec.Diagnostic, error) {
+	if err := f.check(); err != nil {
+		return flowruntime.Options{}, nil, err
+	}
+	limit, err := f.limit()
+	if err != nil {
+		return flowruntime.Options{}, nil, err
+	}
+	overrides, diags := f.overrides()
+	roots := append([]string(nil), f.models...)
+	roots = append(roots, filepath.SplitList(os.Getenv("FLOW_MODELS"))...)
+	return flowruntime.Options{
+		Options: plan.Options{Registry: kinds.Registry(), Overrides: overrides, Files: flowruntime.FinderFor(file, roots, f.allow),
+			Precision: f.precision, Device: f.device, Edition: f.edition},
+		Env:    nodes.Env{Executor: cpu.New(), Threads: f.threads, Log: a.log()},
+		Store:  a.openStore(),
+		Sink:   event.Discard,
+		Memory: limit,
+		Folder: filepath.Dir(file),
+	}, diags, nil
+}
+
+// read reads a workflow and shows its diagnostics. The workflow is nil, with an error, if one is an error.
+func (a *app) read(ctx context.Context, file string, f *workflowFlags, opt flowruntime.Options, diags []spec.Diagnostic, quiet bool) (*flowruntime.Workflow, error) {
+	w, more := flowruntime.Read(ctx, file, opt)
+	diags = spec.Sort(append(diags, more...))
+	if w != nil && !spec.Failed(diags) {
+		diags = append(diags, schema.Validate(w.Plan.Doc)...)
+	}
+	failed := spec.Failed(diags)
+	if len(diags) > 0 && (failed || !quiet) {
+		if err := a.show(a.err, diags, f.format, file, f.paramsFile); err != nil {
+			return nil, err
+		}
+	}
+	if !failed {
+		return w, nil
+	}
+	if w != nil {
+		w.Close()
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return nil, &exitError{exitFile, ""}
+}
+
+// show writes diagnostics.
+func (a *app) show(w io.Writer, diags []spec.Diagnostic, format string, files ...string) error {
+	sources := make(map[string][]byte)
+	for _, name := range files {
+		if name == "" {
+			continue
+		}
+		if src, problem := spec.ReadFile(name); problem == nil {
+			sources[name] = src
+		}
+	}
+	width := 0
+	if columns := terminalWidth(w); columns != nil {
+		width = columns()
+	}
+	return spec.Render(w, format, diags, sources, width, release())
+}
+
+// device refuses what this build cannot run on.
+func device(name string) error {
+	if name == "cuda" {
+		return &exitError{exitFile, "this build has no CUDA: it runs on the CPU (numerics.device: cpu, or --device cpu); no release has a CUDA build yet"}
+	}
+	return nil
+}

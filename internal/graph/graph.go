@@ -1,0 +1,101 @@
+// Package graph draws a workflow's graph: as mermaid, as dot, and as an SVG of its own.
+package graph
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/seed-8af8f8e1/flow/runtime/plan"
+)
+
+// Forms of a drawn graph.
+var Forms = []string{"mermaid", "dot", "svg"}
+
+// Graph is what is drawn.
+type Graph struct {
+	Nodes []Node
+	Edges []Edge
+}
+
+// Node is a box: a node of the workflow, or a file that it writes.
+type Node struct {
+	Name, Kind string
+	Output     bool
+}
+
+// Edge goes from one box to another, with the type that flows along.
+type Edge struct {
+	From, To int
+	Label    string
+}
+
+// Of is the graph of a plan.
+func Of(p *plan.Plan) Graph {
+	var g Graph
+	at := make(map[*plan.Step]int)
+	for _, s := range p.Steps {
+		at[s] = len(g.Nodes)
+		g.Nodes = append(g.Nodes, Node{Name: s.Name, Kind: s.Kind.Name})
+		for _, in := range s.Inputs {
+			g.Edges = append(g.Edges, Edge{at[in.From], at[s], string(in.Type)})
+		}
+	}
+	for _, o := range p.Outputs {
+		g.Edges = append(g.Edges, Edge{at[o.From], len(g.Nodes), "image"})
+		g.Nodes = append(g.Nodes, Node{Name: o.Name, Kind: o.Path, Output: true})
+	}
+	return g
+}
+
+// Write draws the graph in one of [Forms].
+func Write(w io.Writer, form string, g Graph) error {
+	var s string
+	switch form {
+	case "mermaid":
+		s = mermaid(g)
+	case "dot":
+		s = dot(g)
+	case "svg":
+		s = svg(g)
+	default:
+		return fmt.Errorf("there is no form %q; it is one of %s", form, strings.Join(Forms, ", "))
+	}
+	_, err := io.WriteString(w, s)
+	return err
+}
+
+func mermaid(g Graph) string {
+	text := strings.NewReplacer("&", "#amp;", `"`, "#quot;", "<", "#lt;", ">", "#gt;", "\n", " ")
+	var b strings.Builder
+	b.WriteString("flowchart LR\n")
+	for i, n := range g.Nodes {
+		open, end := "[", "]"
+		if n.Output {
+			open, end = "([", "])"
+		}
+		fmt.Fprintf(&b, "  n%d%s\"%s<br/>%s\"%s\n", i, open, text.Replace(n.Name), text.Replace(n.Kind), end)
+	}
+	for _, e := range g.Edges {
+		fmt.Fprintf(&b, "  n%d -->|%s| n%d\n", e.From, e.Label, e.To)
+	}
+	return b.String()
+}
+
+func dot(g Graph) string {
+	text := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ")
+	var b strings.Builder
+	b.WriteString("digraph workflow {\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n")
+	for i, n := range g.Nodes {
+		style := ""
+		if n.Output {
+			style = ", style=rounded"
+		}
+		fmt.Fprintf(&b, "  n%d [label=\"%s\\n%s\"%s];\n", i, text.Replace(n.Name), text.Replace(n.Kind), style)
+	}
+	for _, e := range g.Edges {
+		fmt.Fprintf(&b, "  n%d -> n%d [label=\"%s\"];\n", e.From, e.To, e.Label)
+	}
+	b.WriteString("}\n")
+	return b.String()
+}

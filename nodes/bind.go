@@ -1,0 +1,249 @@
+package nodes
+
+import (
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+
+	"github.com/seed-8af8f8e1/flow/spec"
+)
+
+// Input is a reference of a node's argument to another node's output.
+type Input struct {
+	Path string // of the argument
+	Type Type
+	Ref  *spec.Ref
+	Pos  spec.Pos
+}
+
+// Bind reads a node's arguments by its kind's description. files finds declared weights and
+// input files. The document's parameters must be bound.
+func Bind(doc *spec.Document, n *spec.Node, k *Kind, files func(root spec.Root, name spec.Word) (File, *spec.Diagnostic)) (*Args, []Input, []spec.Diagnostic) {
+	b := &binder{doc: doc, files: files, args: &Args{values: make(map[string]any), lists: make(map[string]int)}}
+	what := fmt.Sprintf("%s (node %q)", k.Name, n.Name.Text)
+	b.object("", what, n.Name.Pos, k.Args, n.Args)
+	for i := range b.diags {
+		if b.diags[i].File == "" {
+			b.diags[i].File = doc.File
+		}
+	}
+	return b.args, b.inputs, b.diags
+}
+
+type binder struct {
+	doc    *spec.Document
+	files  func(spec.Root, spec.Word) (File, *spec.Diagnostic)
+	args   *Args
+	inputs []Input
+	diags  []spec.Diagnostic
+}
+
+func (b *binder) errorf(p spec.Pos, code, hint, format string, args ...any) {
+	b.diags = append(b.diags, spec.Diagnostic{Pos: p, Code: code, Hint: hint, Message: fmt.Sprintf(format, args...)})
+}
+
+// object binds the entries of a map to fields; absent fields get their defaults.
+func (b *binder) object(prefix, what string, pos spec.Pos, fields []Arg, entries []spec.Entry) {
+	given := make(map[string]bool)
+	for _, e := range entries {
+		f := field(fields, e.Key.Text)
+		if f == nil {
+			names := fieldNames(fields)
+			hint := spec.Suggest(e.Key.Text, names)
+			if hint == "" {
+				hint = "it takes " + strings.Join(names, ", ")
+			}
+			b.errorf(e.Key.Pos, "F0106", hint, "%s has no argument %q", what, e.Key.Text)
+			continue
+		}
+		given[f.Name] = true
+		b.value(join(prefix, f.Name), f, e.Value)
+	}
+	for i := range fields {
+		f := &fields[i]
+		if given[f.Name] {
+			continue
+		}
+		if f.Required {
+			b.errorf(pos, "F0107", fmt.Sprintf("%s: %s", f.Name, example(f)), "%s lacks the argument %q", what, f.Name)
+			continue
+		}
+		b.absent(join(prefix, f.Name), f)
+	}
+}
+
+// absent fills in defaults, also of the fields of a map that is left out.
+func (b *binder) absent(path string, f *Arg) {
+	if f.Default != nil {
+		b.args.values[path] = f.Default
+	}
+	for i := range f.Fields {
+		b.absent(join(path, f.Fields[i].Name), &f.Fields[i])
+	}
+}
+
+func join(prefix, name string) string {
+	if prefix == "" {
+		return name
+	}
+	return prefix + "." + name
+}
+
+func field(fields []Arg, name string) *Arg {
+	for i := range fields {
+		if fields[i].Name == name {
+			return &fields[i]
+		}
+	}
+	return nil
+}
+
+func fieldNames(fields []Arg) []string {
+	var out []string
+	for i := range fields {
+		out = append(out, fields[i].Name)
+	}
+	return out
+}
+
+// example is what an argument may look like, for hints.
+func example(f *Arg) string {
+	switch f.Type {
+	case PortArg:
+		return fmt.Sprintf("$NODE.%s", f.Port)
+	case WeightsArg:
+		return "$models.NAME"
+	case FileArg:
+		return "$files.NAME"
+	case EnumArg:
+		return f.Enum[0]
+	}
+	return "a " + f.Type.String()
+}
+
+// value binds one value.
+func (b *binder) value(path string, f *Arg, v *spec.Value) {
+	v = b.doc.Substitute(v)
+	if v.Ref != nil && v.Ref.Root == spec.ParamsRoot {
+		return // a parameter without a value: reported where it is declared
+	}
+	switch f.Type {
+	case PortArg, WeightsArg, FileArg:
+		b.reference(path, f, v)
+	case ObjectArg:
+		switch {
+		case v.Kind == spec.Map:
+			b.object(path, path, v.Pos, f.Fields, v.Entries)
+		case v.Scalar() && v.Ref == nil && f.Shorthand != "" && v.Kind != spec.Null:
+			b.object(path, path, v.Pos, f.Fields, []spec.Entry{{Key: spec.Word{Text: f.Shorthand, Pos: v.Pos}, Value: v}})
+		default:
+			b.errorf(v.Pos, "F0301", "it has "+strings.Join(fieldNames(f.Fields), ", "), "%s is a map, this is %s", path, v.Describe())
+		}
+	case ListArg:
+		if v.Kind != spec.List {
+			b.errorf(v.Pos, "F0301", "", "%s is a list, this is %s", path, v.Describe())
+			return
+		}
+		b.args.lists[path] = len(v.Items)
+		for i, item := range v.Items {
+			b.value(join(path, strconv.Itoa(i)), f.Item, item)
+		}
+	default:
+		b.scalar(path, f, v)
+	}
+}
+
+// reference binds a reference to a node, a model or a file.
+func (b *binder) reference(path string, f *Arg, v *spec.Value) {
+	want := map[ArgType]spec.Root{PortArg: spec.NodeRoot, WeightsArg: spec.ModelsRoot, FileArg: spec.FilesRoot}[f.Type]
+	if v.Ref == nil || v.Ref.Root != want {
+		b.errorf(v.Pos, "F0205", "write "+example(f), "%s is a %s, this is %s", path, f.Type, v.Describe())
+		return
+	}
+	if want == spec.NodeRoot {
+		b.inputs = append(b.inputs, Input{Path: path, Type: f.Port, Ref: v.Ref, Pos: v.Pos})
+		return
+	}
+	file, problem := b.files(want, v.Ref.Name)
+	if problem != nil {
+		b.diags = append(b.diags, *problem)
+		return
+	}
+	b.args.values[path] = file
+}
+
+// scalar binds a number, a text, a choice or a truth value.
+func (b *binder) scalar(path string, f *Arg, v *spec.Value) {
+	kind := map[ArgType]string{IntArg: "int", FloatArg: "float", BoolArg: "bool", StringArg: "string", EnumArg: "string", SeedArg: "seed"}[f.Type]
+	if d := spec.CheckScalar(v, kind); d != nil {
+		d.Message = path + ": " + d.Message
+		b.diags = append(b.diags, *d)
+		return
+	}
+	if d := f.outside(path, v); d != nil {
+		b.diags = append(b.diags, *d)
+		return
+	}
+	switch f.Type {
+	case IntArg:
+		n, _ := strconv.ParseInt(v.Text, 10, 64)
+		b.args.values[path] = n
+	case FloatArg:
+		x, _ := strconv.ParseFloat(v.Text, 64)
+		b.args.values[path] = x
+	case SeedArg:
+		n, _ := strconv.ParseUint(strings.TrimPrefix(v.Text, "+"), 10, 64)
+		b.args.values[path] = n
+	case BoolArg:
+		b.args.values[path] = strings.EqualFold(v.Text, "true")
+	default:
+		b.text(path, f, v)
+	}
+}
+
+// text fills in a template where the argument is one.
+func (b *binder) text(path string, f *Arg, v *spec.Value) {
+	switch {
+	case !v.Templated():
+		b.args.values[path] = v.Text
+	case f.Template:
+		b.args.values[path] = b.doc.Expand(v.Text)
+	default:
+		b.errorf(v.Pos, "F0201", "$${ stands for ${", "%s is no template: ${...} is not filled in here", path)
+	}
+}
+
+// outside says how a value of the right type is not allowed.
+func (f *Arg) outside(path string, v *spec.Value) *spec.Diagnostic {
+	fail := func(format string, args ...any) *spec.Diagnostic {
+		return &spec.Diagnostic{Pos: v.Pos, Code: "F0302", Message: path + ": " + fmt.Sprintf(format, args...)}
+	}
+	if f.Type == EnumArg {
+		for _, e := range f.Enum {
+			if e == v.Text {
+				return nil
+			}
+		}
+		d := fail("%q is not one of %s", v.Text, strings.Join(f.Enum, ", "))
+		d.Hint = spec.Suggest(v.Text, f.Enum)
+		return d
+	}
+	if f.Type != IntArg && f.Type != FloatArg {
+		return nil
+	}
+	n, ok := new(big.Rat).SetString(v.Text)
+	if !ok {
+		return fail("%q is no number", v.Text)
+	}
+	x, _ := n.Float64()
+	switch {
+	case f.Min != nil && x < *f.Min:
+		return fail("%s is below the minimum %v", v.Text, *f.Min)
+	case f.Max != nil && x > *f.Max:
+		return fail("%s is above the maximum %v", v.Text, *f.Max)
+	case f.MultipleOf > 0 && !new(big.Rat).Quo(n, new(big.Rat).SetInt64(f.MultipleOf)).IsInt():
+		return fail("%s is no multiple of %d", v.Text, f.MultipleOf)
+	}
+	return nil
+}

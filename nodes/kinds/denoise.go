@@ -1,0 +1,181 @@
+package kinds
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed-8af8f8e1/flow/internal/program"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/solver"
+	"github.com/seed-8af8f8e1/flow/nodes"
+)
+
+// Denoise runs the sampling loop.
+func Denoise() *nodes.Kind {
+	pair := func(name, doc string) nodes.Arg {
+		return nodes.Arg{Name: name, Type: nodes.ListArg, Doc: doc, Item: &nodes.Arg{Type: nodes.IntArg, Min: bound(0), Max: bound(1 << 20)}}
+	}
+	return &nodes.Kind{
+		Name: "denoise", Version: 1,
+		Doc: "Turns noise into latents of a picture: the UNet and the solver, step by step, with classifier-free guidance (Ho and Salimans, 2022).",
+		Args: []nodes.Arg{
+			{Name: "model", Type: nodes.PortArg, Port: nodes.ModelType, Required: true, Doc: "The model whose UNet and noise schedule are used."},
+			{Name: "latents", Type: nodes.PortArg, Port: nodes.LatentsType, Required: true, Doc: "The latents to start from, usually of a noise node."},
+			{Name: "conditioning", Type: nodes.PortArg, Port: nodes.ConditioningType, Required: true, Doc: "The encoded prompt."},
+			{Name: "solver", Type: nodes.ObjectArg, Required: true, Doc: "The solver and its number of steps.", Fields: []nodes.Arg{
+				{Name: "name", Type: nodes.EnumArg, Enum: []string{"ddim"}, Default: "ddim", Doc: "The solver: DDIM (Song et al., 2021)."},
+				{Name: "steps", Type: nodes.IntArg, Required: true, Min: bound(1), Max: bound(1000), Doc: "The number of steps."},
+			}, Shorthand: "steps"},
+			{Name: "guidance", Type: nodes.ObjectArg, Doc: "Classifier-free guidance; a bare number is its scale.", Fields: []nodes.Arg{
+				{Name: "scale", Type: nodes.FloatArg, Default: 5.0, Min: bound(0), Max: bound(1000), Doc: "The guidance scale; 1 runs the prompt alone."},
+			}, Shorthand: "scale"},
+			{Name: "size-conditioning", Type: nodes.ObjectArg, Doc: "The sizes that SDXL is told (Podell et al., 2023); by default those of the picture (edition diffusers) or 1024 (refiners).", Fields: []nodes.Arg{
+				pair("original", "Height and width of the original picture."),
+				pair("crop", "Top and left of the crop."),
+				pair("target", "Height and width of the target."),
+			}},
+		},
+		Outputs: []nodes.Port{{Name: "latents", Type: nodes.LatentsType, Doc: "Latents of the picture."}},
+		New: func(a *nodes.Args) (nodes.Op, error) {
+			op := &denoise{steps: a.Int("solver.steps"), guidance: float32(a.Float("guidance.scale")), sizes: make(map[string][2]int)}
+			for _, name := range []string{"original", "crop", "target"} {
+				path := "size-conditioning." + name
+				switch a.Len(path) {
+				case 0:
+				case 2:
+					op.sizes[name] = [2]int{a.Int(path + ".0"), a.Int(path + ".1")}
+				default:
+					return nil, fmt.Errorf("%s is a list of two whole numbers, not of %d", path, a.Len(path))
+				}
+			}
+			return op, nil
+		},
+	}
+}
+
+type denoise struct {
+	steps    int
+	guidance float32
+	sizes    map[string][2]int
+}
+
+// setup is what a run needs beside its values.
+type denoiseSetup struct {
+	model   *model
+	program *program.Program
+	table   *solver.Table
+	latents []int // shape
+	entries int   // 2 with guidance
+}
+
+func (op *denoise) setup(env *nodes.Env, live map[string]nodes.Live, latents, context, pooled []int) (*denoiseSetup, error) {
+	m, err := modelOf(live)
+	if err != nil {
+		return nil, err
+	}
+	edition := solver.Diffusers
+	if env.Edition == "refiners" {
+		edition = solver.Refiners
+	}
+	table, err := solver.DDIM(m.base.Scheduler, op.steps, edition)
+	if err != nil {
+		return nil, err
+	}
+	d := sdxl.Denoise{UNet: m.base.UNet, Prediction: m.base.Scheduler.Prediction, Precision: env.Precision, Batch: latents[0],
+		Height: latents[1], Width: latents[2], Tokens: context[1], Steps: op.steps, Guidance: op.guidance}
+	if len(pooled) == 2 {
+		d.Pooled = pooled[1]
+	}
+	if latents[3] != m.base.UNet.InChannels {
+		return nil, fmt.Errorf("latents of %d channels for a UNet that takes %d; give the noise node the model", latents[3], m.base.UNet.InChannels)
+	}
+	if context[2] != m.base.UNet.CrossAttentionDim {
+		return nil, fmt.Errorf("conditioning of %d channels for a UNet that takes %d; it was encoded by another model", context[2], m.base.UNet.CrossAttentionDim)
+	}
+	if latents[0] != 1 {
+		return nil, fmt.Errorf("a batch of %d latents; a denoise node takes one", latents[0])
+	}
+	s := &denoiseSetup{model: m, table: table, latents: latents, entries: 1, program: program.Optimize(d.Program())}
+	if d.Guided() {
+		s.entries = 2
+	}
+	return s, nil
+}
+
+// Plan implements nodes.StoredOp.
+func (op *denoise) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error) {
+	c := in.Stored["conditioning"]
+	s, err := op.setup(env, in.Live, in.Stored["latents"].Shape("latents"), c.Shape("context"), c.Shape("pooled"))
+	if err != nil {
+		return nodes.Plan{}, err
+	}
+	return nodes.Plan{
+		Outputs:   map[string]nodes.Meta{"latents": {Of: nodes.LatentsType, Shapes: map[string][]int{"latents": s.latents}}},
+		Uses:      []nodes.Use{{Input: "model", Components: []string{sdxl.UNet, schedulerPart, latentPart}}},
+		Class:     true,
+		Edition:   true,
+		PeakBytes: estimate(env, s.program),
+		Steps:     op.steps,
+		MACs:      program.MACs(s.program),
+	}, nil
+}
+
+// Run implements nodes.StoredOp.
+func (op *denoise) Run(ctx context.Context, env *nodes.Env, in nodes.Inputs) (map[string]nodes.Value, error) {
+	latents := in.Stored["latents"].(*nodes.Tensors).List["latents"]
+	cond := in.Stored["conditioning"].(*nodes.Tensors).List
+	s, err := op.setup(env, in.Live, latents.Shape, cond["context"].Shape, cond["pooled"].Shape)
+	if err != nil {
+		return nil, err
+	}
+	inputs := sdxl.SolverInputs(s.table)
+	inputs[sdxl.InLatents] = program.Tensor{Shape: latents.Shape, F: latents.Data}
+	inputs[sdxl.InContext] = guided(s.entries, cond, "context")
+	inputs[sdxl.InPooled] = guided(s.entries, cond, "pooled")
+	inputs[sdxl.InTimeIDs] = op.timeIDs(env, s)
+	src, err := s.model.weights(sdxl.UNet)
+	if err != nil {
+		return nil, err
+	}
+	out, err := execute(ctx, env, s.program, src, inputs, op.steps)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]nodes.Value{"latents": &nodes.Tensors{Of: nodes.LatentsType, List: map[string]nodes.Tensor{
+		"latents": {Shape: out[sdxl.OutLatents].Shape, Data: out[sdxl.OutLatents].F}}}}, nil
+}
+
+// guided puts the negative prompt's entry before the prompt's.
+func guided(entries int, cond map[string]nodes.Tensor, name string) program.Tensor {
+	t := cond[name]
+	shape := append([]int{entries}, t.Shape[1:]...)
+	if entries == 1 {
+		return program.Tensor{Shape: shape, F: t.Data}
+	}
+	return program.Tensor{Shape: shape, F: append(append([]float32{}, cond["negative_"+name].Data...), t.Data...)}
+}
+
+// timeIDs are [entries,6]: original height and width, crop top and left, target height and width.
+func (op *denoise) timeIDs(env *nodes.Env, s *denoiseSetup) program.Tensor {
+	scale := s.model.vae.Config.Scale()
+	size := [2]int{s.latents[1] * scale, s.latents[2] * scale}
+	if env.Edition == "refiners" {
+		size = [2]int{1024, 1024}
+	}
+	var row []float32
+	for _, part := range []struct {
+		name     string
+		fallback [2]int
+	}{{"original", size}, {"crop", [2]int{}}, {"target", size}} {
+		v, ok := op.sizes[part.name]
+		if !ok {
+			v = part.fallback
+		}
+		row = append(row, float32(v[0]), float32(v[1]))
+	}
+	t := program.Tensor{Shape: []int{s.entries, 6}}
+	for range s.entries {
+		t.F = append(t.F, row...)
+	}
+	return t
+}

@@ -1,0 +1,52 @@
+package kinds
+
+import (
+	"context"
+
+	"github.com/seed-8af8f8e1/flow/internal/program"
+	"github.com/seed-8af8f8e1/flow/internal/weights"
+	"github.com/seed-8af8f8e1/flow/nodes"
+)
+
+// execute compiles and runs a program, reporting the steps of its loop, or its
+// instructions where it has none.
+func execute(ctx context.Context, env *nodes.Env, p *program.Program, src *weights.Bundle, in map[string]program.Tensor, steps int) (map[string]program.Tensor, error) {
+	declared := make(map[string]program.Tensor, len(p.Inputs))
+	for _, port := range p.Inputs {
+		declared[port.Name] = in[port.Name]
+	}
+	if _, err := src.Check(p.Weights()); err != nil {
+		return nil, err
+	}
+	exec, err := env.Executor.Compile(p, program.Options{Weights: src, Threads: env.Threads})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = exec.Close() }()
+	opt := program.RunOptions{}
+	if steps > 0 {
+		env.Progress(0, steps)
+		opt.OnStep = func(done int, _ func() map[string]program.Tensor) error {
+			env.Progress(done, steps)
+			return nil
+		}
+	} else {
+		n := len(p.Instrs)
+		env.Progress(0, n)
+		opt.OnInstr = func(i int, _ func(program.ID) program.Tensor) { env.Progress(i+1, n) }
+	}
+	return exec.Run(ctx, declared, opt)
+}
+
+// estimator is an executor that knows what a program will take before it is compiled.
+type estimator interface {
+	Estimate(p *program.Program, threads int) int64
+}
+
+// estimate is the working memory that a program will take.
+func estimate(env *nodes.Env, p *program.Program) int64 {
+	if e, ok := env.Executor.(estimator); ok {
+		return e.Estimate(p, env.Threads)
+	}
+	return program.PlanMemory(p).Bytes
+}

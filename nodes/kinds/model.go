@@ -1,0 +1,162 @@
+package kinds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/seed-8af8f8e1/flow/internal/sdxl"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/tokenizer"
+	"github.com/seed-8af8f8e1/flow/internal/weights"
+	"github.com/seed-8af8f8e1/flow/nodes"
+)
+
+// Components of a model value beside those with weights.
+const (
+	schedulerPart  = "scheduler"
+	tokenizerPart  = "tokenizer"
+	tokenizerPart2 = "tokenizer_2"
+	pipelinePart   = "pipeline" // conventions of the pipeline, such as what an absent negative prompt is
+	latentPart     = "latents"  // channels and scale of the autoencoder's latents
+)
+
+// model is the live value of type model: an opened SDXL model whose autoencoder may come from another.
+type model struct {
+	base *sdxl.Model
+	vae  *sdxl.Autoencoder // that of base, unless load-model names another
+}
+
+// Type implements nodes.Live.
+func (m *model) Type() nodes.Type { return nodes.ModelType }
+
+// Components implements nodes.Live.
+func (m *model) Components() []string {
+	return append(slices.Clone(weights.Components), schedulerPart, tokenizerPart, tokenizerPart2, pipelinePart, latentPart)
+}
+
+// component opens a component with weights.
+func (m *model) component(name string) (*weights.Component, error) {
+	if name == sdxl.VAE {
+		return m.vae.Component, nil
+	}
+	return m.base.Files.Component(name)
+}
+
+// documents are what decides a component's result beside its tensors: parsed values, so
+// that fields that nothing reads do not matter.
+func (m *model) documents(component string) ([]weights.Document, error) {
+	var value any
+	switch component {
+	case sdxl.UNet:
+		value = m.base.UNet
+	case sdxl.VAE:
+		value = m.vae.Config
+	case sdxl.TextEncoder:
+		value = m.base.Text[0]
+	case sdxl.TextEncoder2:
+		value = m.base.Text[1]
+	case schedulerPart:
+		value = m.base.Scheduler
+	case pipelinePart:
+		value = map[string]bool{"force_zeros_for_empty_prompt": m.base.ForceZeros}
+	case latentPart:
+		value = map[string]int{"channels": m.vae.Config.LatentChannels, "scale": m.vae.Config.Scale()}
+	case tokenizerPart, tokenizerPart2:
+		files, err := m.base.Files.Tokenizer(component)
+		if err != nil {
+			return nil, err
+		}
+		var docs []weights.Document
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			docs = append(docs, weights.Document{Name: name, Data: files[name]})
+		}
+		if len(docs) == 0 {
+			docs = []weights.Document{{Name: "public", Data: []byte(tokenizer.PublicID)}}
+		}
+		return docs, nil
+	default:
+		return nil, fmt.Errorf("a model has no component %q", component)
+	}
+	doc, err := weights.JSONDocument("config", value)
+	return []weights.Document{doc}, err
+}
+
+// Digest implements nodes.Live.
+func (m *model) Digest(ctx context.Context, component string, memo nodes.Memo) (nodes.Digest, error) {
+	docs, err := m.documents(component)
+	if err != nil {
+		return nodes.Digest{}, err
+	}
+	if !slices.Contains(weights.Components, component) {
+		return nodes.Digest(weights.DigestDocuments(docs)), nil
+	}
+	c, err := m.component(component)
+	if err != nil {
+		return nodes.Digest{}, err
+	}
+	d, err := c.Digest(ctx, memo, docs...)
+	return nodes.Digest(d), err
+}
+
+// Known implements nodes.Live.
+func (m *model) Known(component string, memo nodes.Memo) (nodes.Digest, int64, bool) {
+	docs, err := m.documents(component)
+	if err != nil {
+		return nodes.Digest{}, 0, false
+	}
+	if !slices.Contains(weights.Components, component) {
+		return nodes.Digest(weights.DigestDocuments(docs)), 0, true
+	}
+	c, err := m.component(component)
+	if err != nil {
+		return nodes.Digest{}, 0, false
+	}
+	d, unread, ok := c.Remembered(memo, docs...)
+	return nodes.Digest(d), unread, ok
+}
+
+// Verify implements nodes.Live.
+func (m *model) Verify(components ...string) error {
+	for _, name := range components {
+		if !slices.Contains(weights.Components, name) {
+			continue
+		}
+		c, err := m.component(name)
+		if err != nil {
+			return err
+		}
+		if err := c.Verify(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close implements nodes.Live.
+func (m *model) Close() error {
+	return errors.Join(m.base.Close(), m.vae.Close())
+}
+
+// weights joins components to a source for programs.
+func (m *model) weights(components ...string) (*weights.Bundle, error) {
+	var parts []*weights.Component
+	for _, name := range components {
+		c, err := m.component(name)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, c)
+	}
+	return weights.NewBundle(parts...), nil
+}
+
+// modelOf finds the model among live inputs.
+func modelOf(live map[string]nodes.Live) (*model, error) {
+	m, ok := live["model"].(*model)
+	if !ok {
+		return nil, fmt.Errorf("the model input is a %T", live["model"])
+	}
+	return m, nil
+}

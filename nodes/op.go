@@ -1,0 +1,72 @@
+package nodes
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/seed-8af8f8e1/flow/internal/program"
+)
+
+// Op is what a node does. It is either a [LiveOp] or a [StoredOp].
+type Op any
+
+// LiveOp gives live values. Opening is cheap - headers, not weights - and happens while planning.
+type LiveOp interface {
+	Open(ctx context.Context, env *Env, in Inputs) (map[string]Live, error)
+}
+
+// StoredOp gives stored values, which are cached by the node's action key.
+type StoredOp interface {
+	// Plan says what the node will do, from shapes alone.
+	Plan(env *Env, in PlanInputs) (Plan, error)
+	// Run does it. Progress goes to env.
+	Run(ctx context.Context, env *Env, in Inputs) (map[string]Value, error)
+}
+
+// Use names the components of a live input that a node reads. Only their digests are in its key.
+type Use struct {
+	Input      string // path of the argument, such as "model"
+	Components []string
+}
+
+// Plan is what a node will do.
+type Plan struct {
+	Outputs map[string]Meta
+	Uses    []Use
+	// Class and Edition say which parts of the numerics the result depends on: whether the
+	// precision of the run and its edition are in the key.
+	Class, Edition bool
+	PeakBytes      int64 // working memory beside inputs and outputs
+	Steps          int   // units of progress; 0 for none
+	MACs           int64 // multiply-adds
+	// Notes are warnings for the user, such as what was cut from a prompt.
+	Notes []string
+}
+
+// PlanInputs are a node's inputs while planning, by argument path.
+type PlanInputs struct {
+	Stored map[string]Meta
+	Live   map[string]Live
+}
+
+// Inputs are a node's inputs, by argument path.
+type Inputs struct {
+	Stored map[string]Value
+	Live   map[string]Live
+}
+
+// Env is what a node may know of where it runs.
+type Env struct {
+	Executor  program.Executor
+	Precision program.Precision
+	Edition   string // "diffusers" or "refiners"
+	Threads   int    // 0: as many as the process may use
+	Log       *slog.Logger
+	// Progress is called with units done and the total, from the goroutine that runs the node.
+	Progress func(done, total int)
+	// Warn adds a warning to the node's record.
+	Warn func(message string)
+}
+
+// Class names the numerics class of a precision (docs/numerics.md).
+func Class(p program.Precision) string { return p.String() + "@1" }

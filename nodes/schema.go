@@ -1,0 +1,195 @@
+package nodes
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/seed-8af8f8e1/flow/spec"
+)
+
+// obj is a JSON object of a schema.
+type obj = map[string]any
+
+const (
+	nodeRefPattern  = `^\$[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$`
+	paramRefPattern = `^\$params\.[A-Za-z][A-Za-z0-9_-]*$`
+	namePattern     = `^[A-Za-z][A-Za-z0-9_-]*$`
+)
+
+// Schema is the JSON schema (draft 2020-12) of workflow files with the registry's kinds. It is flat:
+// if kind is X then its arguments.
+func (r *Registry) Schema() ([]byte, error) {
+	node := obj{
+		"type": "object", "required": []string{"kind"},
+		"properties": obj{"kind": obj{"description": "The kind of the node, with @VERSION for another version than 1.", "enum": r.kindNames()}},
+		"allOf":      r.branches(),
+	}
+	scalar := []string{"string", "number", "boolean"}
+	named := func(body obj) obj {
+		return obj{"type": []string{"object", "null"}, "propertyNames": obj{"pattern": namePattern}, "additionalProperties": body}
+	}
+	closed := func(required []string, properties obj) obj {
+		o := obj{"type": "object", "additionalProperties": false, "properties": properties}
+		if required != nil {
+			o["required"] = required
+		}
+		return o
+	}
+	text := func(doc string) obj { return obj{"type": []string{"string", "number"}, "description": doc} }
+	path := obj{"type": "string", "minLength": 1, "description": "A path relative to the workflow's folder or a model root."}
+	root := closed([]string{"flow", "nodes"}, obj{
+		"flow":        obj{"const": spec.Version, "description": "The version of the language."},
+		"name":        obj{"type": "string", "pattern": namePattern, "description": "The workflow's name; ${name} in templates."},
+		"version":     text("The author's own version; it decides nothing."),
+		"description": text("What the workflow draws."),
+		"params": named(closed([]string{"type"}, obj{
+			"type":    obj{"enum": spec.ParamTypes, "description": "The parameter's type."},
+			"default": obj{"type": scalar, "description": "Its value where none is given."},
+			"min":     obj{"type": "number"}, "max": obj{"type": "number"}, "multipleOf": obj{"type": "number", "exclusiveMinimum": 0},
+			"enum": obj{"type": "array", "minItems": 1, "items": obj{"type": scalar}},
+			"doc":  text("What it is for."),
+		})),
+		"models": named(obj{"type": []string{"object", "string"}, "minLength": 1, "required": []string{"path"}, "additionalProperties": false,
+			"properties": obj{"path": path, "variant": text("The variant of the weight files, such as fp16.")}}),
+		"files": named(obj{"type": []string{"object", "string"}, "minLength": 1, "required": []string{"path"}, "additionalProperties": false, "properties": obj{"path": path}}),
+		"numerics": obj{"type": []string{"object", "null"}, "additionalProperties": false, "properties": obj{
+			"precision": obj{"enum": spec.Precisions, "description": "Of products in the UNet and the text encoders; bf16 by default."},
+			"device":    obj{"enum": spec.Devices, "description": "Where the workflow runs; cpu by default."},
+			"edition":   obj{"enum": spec.Editions, "description": "Whose conventions are followed; diffusers by default."},
+		}},
+		"nodes": obj{"type": "object", "minProperties": 1, "propertyNames": obj{"pattern": namePattern, "not": obj{"enum": []string{"params", "models", "files", "name"}}}, "additionalProperties": node},
+		"outputs": named(closed([]string{"from", "path"}, obj{
+			"from": obj{"type": "string", "pattern": nodeRefPattern, "description": "What is written: $NODE.image."},
+			"path": obj{"type": "string", "minLength": 1, "description": "Where: a .png below the output folder; ${params.x} and ${name} are filled in."},
+		})),
+	})
+	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	root["$id"] = "https://github.com/seed-8af8f8e1/flow/schema/flow.v1.schema.json"
+	root["title"] = "flow workflow, language " + spec.Version
+	data, err := json.MarshalIndent(root, "", "  ")
+	return append(data, '\n'), err
+}
+
+func (r *Registry) kindNames() []string {
+	var out []string
+	for _, k := range r.All() {
+		if k.Version == 1 {
+			out = append(out, k.Name)
+		}
+		out = append(out, k.ID())
+	}
+	return out
+}
+
+// branches are the arguments of each kind.
+func (r *Registry) branches() []obj {
+	var out []obj
+	for _, k := range r.All() {
+		names := []string{k.ID()}
+		if k.Version == 1 {
+			names = append(names, k.Name)
+		}
+		properties, required := fieldSchemas(k.Args)
+		properties["kind"] = obj{"description": k.Doc}
+		then := obj{"properties": properties, "additionalProperties": false}
+		if required != nil {
+			then["required"] = required
+		}
+		out = append(out, obj{"if": obj{"properties": obj{"kind": obj{"enum": names}}}, "then": then})
+	}
+	return out
+}
+
+func fieldSchemas(fields []Arg) (properties obj, required []string) {
+	properties = obj{}
+	for i := range fields {
+		properties[fields[i].Name] = fields[i].schema()
+		if fields[i].Required {
+			required = append(required, fields[i].Name)
+		}
+	}
+	return properties, required
+}
+
+// schema is one argument. Any scalar may be a reference to a parameter.
+func (a *Arg) schema() obj {
+	o := obj{}
+	if a.Doc != "" {
+		o["description"] = a.Doc
+	}
+	if a.Default != nil {
+		o["default"] = a.Default
+	}
+	number := func(t string) {
+		o["type"], o["pattern"] = []string{t, "string"}, paramRefPattern
+		if a.Min != nil {
+			o["minimum"] = *a.Min
+		}
+		if a.Max != nil {
+			o["maximum"] = *a.Max
+		}
+		if a.MultipleOf > 0 {
+			o["multipleOf"] = a.MultipleOf
+		}
+	}
+	switch a.Type {
+	case IntArg:
+		number("integer")
+	case FloatArg:
+		number("number")
+	case SeedArg:
+		number("integer")
+		o["minimum"], o["maximum"] = 0, json.Number("18446744073709551615")
+	case BoolArg:
+		o["type"], o["pattern"] = []string{"boolean", "string"}, paramRefPattern
+	case StringArg:
+		o["type"] = []string{"string", "number"}
+	case EnumArg:
+		var quoted []string
+		for _, e := range a.Enum {
+			quoted = append(quoted, regexp.QuoteMeta(e))
+		}
+		o["type"], o["pattern"] = "string", fmt.Sprintf("^(%s)$|%s", strings.Join(quoted, "|"), paramRefPattern)
+		o["examples"] = a.Enum
+	case PortArg:
+		o["type"], o["pattern"] = "string", nodeRefPattern
+	case WeightsArg:
+		o["type"], o["pattern"] = "string", `^\$models\.[A-Za-z][A-Za-z0-9_-]*$`
+	case FileArg:
+		o["type"], o["pattern"] = "string", `^\$files\.[A-Za-z][A-Za-z0-9_-]*$`
+	case ListArg:
+		o["type"], o["items"] = "array", a.Item.schema()
+	case ObjectArg:
+		a.objectSchema(o)
+	}
+	return o
+}
+
+// objectSchema is a map, or the scalar that stands for one of its fields.
+func (a *Arg) objectSchema(o obj) {
+	properties, required := fieldSchemas(a.Fields)
+	o["type"], o["properties"], o["additionalProperties"] = "object", properties, false
+	if required != nil {
+		o["required"] = required
+	}
+	short := field(a.Fields, a.Shorthand)
+	if short == nil {
+		return
+	}
+	s := short.schema()
+	types := []string{"object"}
+	switch t := s["type"].(type) {
+	case string:
+		types = append(types, t)
+	case []string:
+		types = append(types, t...)
+	}
+	o["type"] = types
+	for _, keyword := range []string{"pattern", "minimum", "maximum", "multipleOf"} {
+		if v, ok := s[keyword]; ok {
+			o[keyword] = v
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package runtime
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/seed-8af8f8e1/flow/nodes"
+	"github.com/seed-8af8f8e1/flow/runtime/plan"
+)
+
+// writer writes outputs below one folder, following no link out of it.
+type writer struct {
+	folder string
+	root   *os.Root
+	force  bool
+}
+
+func newWriter(folder string, force bool) (*writer, error) {
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return nil, fmt.Errorf("the output folder: %w", err)
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, fmt.Errorf("the output folder: %w", err)
+	}
+	return &writer{folder: folder, root: root, force: force}, nil
+}
+
+func (w *writer) close() { _ = w.root.Close() }
+
+// software marks the pictures that flow has written, in a tEXt chunk: only these are overwritten.
+const software = "flow"
+
+// write writes a picture: a temporary file, then a rename. A file that is already as it should be stays untouched;
+// one that flow did not write is an error unless force is set.
+func (w *writer) write(o plan.Output, m *nodes.Image) (string, error) {
+	data, err := nodes.EncodePNG(m)
+	if err != nil {
+		return "", err
+	}
+	data = withText(data, "Software", software)
+	shown := filepath.Join(w.folder, filepath.FromSlash(o.Path))
+	same, err := w.look(o.Path, data)
+	if err != nil || same {
+		return shown, err
+	}
+	if dir := path.Dir(o.Path); dir != "." {
+		if err := w.root.MkdirAll(dir, 0o777); err != nil {
+			return shown, err
+		}
+	}
+	var random [6]byte
+	_, _ = rand.Read(random[:])
+	temp := path.Join(path.Dir(o.Path), ".flow-"+hex.EncodeToString(random[:])+".tmp")
+	if err := w.fill(temp, data); err != nil {
+		return shown, errors.Join(err, w.remove(temp))
+	}
+	if err := w.root.Rename(temp, o.Path); err != nil {
+		return shown, errors.Join(err, w.remove(temp))
+	}
+	return shown, nil
+}
+
+func (w *writer) remove(temp string) error {
+	if err := w.root.Remove(temp); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (w *writer) fill(temp string, data []byte) error {
+	f, err := w.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// look says whether the file is there with these bytes; one that flow did not write is an error.
+func (w *writer) look(name string, data []byte) (same bool, err error) {
+	info, err := w.root.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if !info.Mode().IsRegular() {
+		return false, fmt.Errorf("%s is no regular file", name)
+	}
+	f, err := w.root.Open(name)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }()
+	if info.Size() == int64(len(data)) {
+		old, err := io.ReadAll(f)
+		if err == nil && bytes.Equal(old, data) {
+			return true, nil
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return false, err
+		}
+	}
+	if !w.force && !ours(f) {
+		return false, fmt.Errorf("%s exists and flow did not write it; move it away or give --force", name)
+	}
+	return false, nil
+}
+
+// pngHead is the signature, the header chunk (8+13+4 bytes), and a text chunk's beginning.
+const pngHead = 8 + 25
+
+// ours says whether a file is a picture that flow has written.
+func ours(r io.Reader) bool {
+	head := make([]byte, pngHead+len(textChunk("Software", software)))
+	if _, err := io.ReadFull(r, head); err != nil {
+		return false
+	}
+	return bytes.Equal(head[pngHead:], textChunk("Software", software))
+}
+
+// withText puts a text chunk after the header of a PNG.
+func withText(data []byte, key, text string) []byte {
+	out := append([]byte(nil), data[:pngHead]...)
+	out = append(out, textChunk(key, text)...)
+	return append(out, data[pngHead:]...)
+}
+
+// textChunk is a tEXt chunk (PNG specification, 11.3.3.2).
+func textChunk(key, text string) []byte {
+	body := append([]byte("tEXt"+key+"\x00"), text...)
+	out := binary.BigEndian.AppendUint32(nil, uint32(len(body)-4))
+	out = append(out, body...)
+	return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(body))
+}

@@ -1,0 +1,348 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/seed-8af8f8e1/flow/internal/program"
+	"github.com/seed-8af8f8e1/flow/nodes"
+	"github.com/seed-8af8f8e1/flow/spec"
+)
+
+// Plan is a workflow as a graph.
+type Plan struct {
+	Doc       *spec.Document
+	Steps     []*Step // in an order in which they can run; of those that can run, the first in the file
+	Outputs   []Output
+	Precision program.Precision
+	Edition   string
+	Device    string // "cpu", "cuda" or "auto"
+}
+
+// Step is one node.
+type Step struct {
+	Index  int
+	Name   string
+	Pos    spec.Pos
+	Kind   *nodes.Kind
+	Op     nodes.Op
+	Args   *nodes.Args
+	Inputs []Input
+	Needed bool // an output needs it
+
+	// After [Plan.Inspect].
+	Plan nodes.Plan
+	Live map[string]nodes.Live
+}
+
+// Input is where a step's argument comes from.
+type Input struct {
+	Path string
+	From *Step
+	Port string
+	Type nodes.Type
+	Pos  spec.Pos
+}
+
+// Output is a file to write.
+type Output struct {
+	Name string
+	From *Step
+	Port string
+	Path string // with slashes, below the output folder
+	Pos  spec.Pos
+}
+
+// Options are what a plan depends on beside the file.
+type Options struct {
+	Registry  *nodes.Registry
+	Overrides []spec.Override
+	Files     *Finder
+	Precision string // overrides the file's; empty for none
+	Device    string
+	Edition   string
+}
+
+// Build makes the graph. All diagnostics of file, parameters, kinds and types come together;
+// the plan is nil if any is an error.
+func Build(doc *spec.Document, diags []spec.Diagnostic, opt Options) (*Plan, []spec.Diagnostic) {
+	if doc == nil {
+		return nil, diags
+	}
+	diags = append(diags, doc.Bind(opt.Overrides)...)
+	b := &builder{doc: doc, opt: opt, diags: diags, byName: make(map[string]*Step), inputs: make(map[*Step][]nodes.Input)}
+	p := &Plan{Doc: doc, Device: or(opt.Device, doc.Device.Text), Edition: or(opt.Edition, doc.Edition.Text)}
+	if or(opt.Precision, doc.Precision.Text) == "bf16" {
+		p.Precision = program.BF16
+	}
+	for _, n := range doc.Nodes {
+		b.step(n)
+	}
+	for _, s := range b.steps {
+		b.connect(s)
+	}
+	b.outputs(p)
+	diags = spec.Sort(b.diags)
+	if spec.Failed(diags) {
+		return nil, diags
+	}
+	p.Steps = order(b.steps)
+	p.need()
+	return p, diags
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+type builder struct {
+	doc    *spec.Document
+	opt    Options
+	diags  []spec.Diagnostic
+	steps  []*Step // in the order of the file
+	byName map[string]*Step
+	inputs map[*Step][]nodes.Input
+}
+
+func (b *builder) errorf(p spec.Pos, code, hint, format string, args ...any) {
+	b.diags = append(b.diags, spec.Diagnostic{File: b.doc.File, Pos: p, Code: code, Hint: hint, Message: fmt.Sprintf(format, args...)})
+}
+
+// step binds one node to its kind.
+func (b *builder) step(n *spec.Node) {
+	if n.Kind.Text == "" {
+		return // reported where it was read
+	}
+	k, ok := b.opt.Registry.Kind(n.Kind.Text, n.Version)
+	if !ok {
+		b.unknownKind(n)
+		return
+	}
+	before := len(b.diags)
+	args, inputs, diags := nodes.Bind(b.doc, n, k, b.file)
+	b.diags = append(b.diags, diags...)
+	s := &Step{Name: n.Name.Text, Pos: n.Name.Pos, Kind: k, Args: args}
+	b.byName[s.Name] = s
+	b.inputs[s] = inputs
+	b.steps = append(b.steps, s)
+	if len(b.diags) > before || !b.bound() {
+		return // the arguments are incomplete
+	}
+	op, err := k.New(args)
+	if err != nil {
+		b.errorf(n.Name.Pos, "F0402", "", "node %q: %v", s.Name, err)
+		return
+	}
+	s.Op = op
+}
+
+// bound says that all parameters have values.
+func (b *builder) bound() bool {
+	for _, x := range b.doc.Params {
+		if x.Value() == nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *builder) unknownKind(n *spec.Node) {
+	if versions := b.opt.Registry.Versions(n.Kind.Text); versions != nil {
+		b.errorf(n.Kind.Pos, "F0401", "a newer flow may know it", "this release knows %s in version %s, not %d", n.Kind.Text,
+			strings.Trim(fmt.Sprint(versions), "[]"), n.Version)
+		return
+	}
+	var names []string
+	for _, k := range b.opt.Registry.All() {
+		names = append(names, k.Name)
+	}
+	hint := spec.Suggest(n.Kind.Text, names)
+	if hint == "" {
+		hint = "kinds are " + strings.Join(slices.Compact(names), ", ")
+	}
+	b.errorf(n.Kind.Pos, "F0401", hint, "there is no kind %q", n.Kind.Text)
+}
+
+// file finds a declared weight or input file.
+func (b *builder) file(root spec.Root, name spec.Word) (nodes.File, *spec.Diagnostic) {
+	var path *spec.Value
+	f := nodes.File{Name: name.Text}
+	if root == spec.ModelsRoot {
+		if m := b.doc.Model(name.Text); m != nil {
+			path, f.Variant = m.Path, m.Variant.Text
+		}
+	} else if x := b.doc.InputFile(name.Text); x != nil {
+		path = x.Path
+	}
+	if path == nil {
+		return f, nil // an unknown name is reported where it was read
+	}
+	abs, err := b.opt.Files.Find(path.Text)
+	if err != nil {
+		d := &spec.Diagnostic{File: b.doc.File, Pos: path.Pos, Code: "F0602", Message: err.Error()}
+		if e, ok := err.(*FindError); ok {
+			d.Message, d.Hint = e.Problem, e.Hint
+		}
+		return f, d
+	}
+	f.Path = abs
+	return f, nil
+}
+
+// connect resolves a step's references to outputs of other steps.
+func (b *builder) connect(s *Step) {
+	for _, in := range b.inputs[s] {
+		from, port, ok := b.target(in.Ref)
+		if !ok {
+			continue
+		}
+		if port.Type != in.Type {
+			b.diags = append(b.diags, spec.Diagnostic{File: b.doc.File, Pos: in.Pos, Code: "F0204",
+				Message: fmt.Sprintf("%s of node %q takes %s, and $%s.%s is %s", in.Path, s.Name, in.Type, from.Name, port.Name, port.Type),
+				Hint:    b.like(in.Type), Related: []spec.Related{{Pos: from.Pos, Message: fmt.Sprintf("node %q is a %s", from.Name, from.Kind.Name)}}})
+			continue
+		}
+		s.Inputs = append(s.Inputs, Input{Path: in.Path, From: from, Port: port.Name, Type: in.Type, Pos: in.Pos})
+	}
+}
+
+// target finds the step and port of a reference and reports what is wrong with it.
+func (b *builder) target(ref *spec.Ref) (*Step, nodes.Port, bool) {
+	from := b.byName[ref.Name.Text]
+	if from == nil {
+		return nil, nodes.Port{}, false // reported where it was read, or its kind is unknown
+	}
+	port, ok := from.Kind.Output(ref.Output.Text)
+	if ok {
+		return from, port, true
+	}
+	var names []string
+	for _, p := range from.Kind.Outputs {
+		names = append(names, p.Name)
+	}
+	hint := "it has " + strings.Join(names, ", ")
+	if ref.Output.Text == "" {
+		b.errorf(ref.Name.Pos, "F0203", hint, "node %q has several outputs; name one", from.Name)
+		return nil, port, false
+	}
+	if s := spec.Suggest(ref.Output.Text, names); s != "" {
+		hint = s
+	}
+	b.errorf(ref.Output.Pos, "F0203", hint, "node %q has no output %q", from.Name, ref.Output.Text)
+	return nil, port, false
+}
+
+// like names an output of a type, for hints.
+func (b *builder) like(t nodes.Type) string {
+	for _, s := range b.steps {
+		for _, p := range s.Kind.Outputs {
+			if p.Type == t {
+				return fmt.Sprintf("$%s.%s is one", s.Name, p.Name)
+			}
+		}
+	}
+	return ""
+}
+
+// outputs resolves what is written; paths lie below the output folder and are unlike each other.
+func (b *builder) outputs(p *Plan) {
+	taken := make(map[string]Output)
+	for _, o := range b.doc.Outputs {
+		from, port, ok := b.target(o.From.Ref)
+		if !ok {
+			continue
+		}
+		if port.Type != nodes.ImageType {
+			b.errorf(o.From.Pos, "F0204", b.like(nodes.ImageType), "an output is an image, and $%s.%s is %s", from.Name, port.Name, port.Type)
+			continue
+		}
+		file := b.doc.Expand(o.Path.Text)
+		clean, err := outputPath(file)
+		if err != nil {
+			b.errorf(o.Path.Pos, "F0601", "", "%v", err)
+			continue
+		}
+		out := Output{Name: o.Name.Text, From: from, Port: port.Name, Path: clean, Pos: o.Path.Pos}
+		if other, ok := taken[strings.ToLower(clean)]; ok {
+			b.diags = append(b.diags, spec.Diagnostic{File: b.doc.File, Pos: o.Path.Pos, Code: "F0601", Hint: "give one of them another name",
+				Message: fmt.Sprintf("outputs %q and %q are written to one path, %s", other.Name, out.Name, clean), Related: []spec.Related{{Pos: other.Pos, Message: "the other one"}}})
+			continue
+		}
+		taken[strings.ToLower(clean)] = out
+		p.Outputs = append(p.Outputs, out)
+	}
+}
+
+// outputPath checks a path that is written.
+func outputPath(file string) (string, error) {
+	slashed := strings.ReplaceAll(file, `\`, "/")
+	clean := path.Clean(slashed)
+	switch {
+	case strings.ContainsFunc(file, func(r rune) bool { return r < 0x20 || r == 0x7f }):
+		return "", fmt.Errorf("the path %q holds control characters", file)
+	case path.IsAbs(slashed) || len(file) > 1 && file[1] == ':':
+		return "", fmt.Errorf("the path %q is absolute; outputs lie below the output folder", file)
+	case clean == ".." || strings.HasPrefix(clean, "../"):
+		return "", fmt.Errorf("the path %q leaves the output folder", file)
+	case clean == "." || strings.HasSuffix(slashed, "/"):
+		return "", fmt.Errorf("the path %q names no file", file)
+	case !strings.EqualFold(path.Ext(clean), ".png"):
+		return "", fmt.Errorf("the path %q does not end in .png, the format that images are written in", file)
+	}
+	return clean, nil
+}
+
+// order sorts steps topologically; of those that can run, the first in the file comes first. The graph has no cycles.
+func order(steps []*Step) []*Step {
+	var out []*Step
+	done := make(map[*Step]bool)
+	for len(out) < len(steps) {
+		for _, s := range steps {
+			if done[s] || slices.ContainsFunc(s.Inputs, func(in Input) bool { return !done[in.From] }) {
+				continue
+			}
+			done[s] = true
+			s.Index = len(out)
+			out = append(out, s)
+			break
+		}
+	}
+	return out
+}
+
+// need marks what outputs need; without outputs, everything.
+func (p *Plan) need() {
+	var mark func(s *Step)
+	mark = func(s *Step) {
+		if s.Needed {
+			return
+		}
+		s.Needed = true
+		for _, in := range s.Inputs {
+			mark(in.From)
+		}
+	}
+	for _, o := range p.Outputs {
+		mark(o.From)
+	}
+	if len(p.Outputs) == 0 {
+		for _, s := range p.Steps {
+			s.Needed = true
+		}
+	}
+}
+
+// Close closes the live values that [Plan.Inspect] has opened.
+func (p *Plan) Close() {
+	for _, s := range p.Steps {
+		for _, l := range s.Live {
+			_ = l.Close()
+		}
+		s.Live = nil
+	}
+}

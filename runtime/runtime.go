@@ -1,0 +1,81 @@
+package runtime
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/seed-8af8f8e1/flow/nodes"
+	"github.com/seed-8af8f8e1/flow/runtime/cache"
+	"github.com/seed-8af8f8e1/flow/runtime/event"
+	"github.com/seed-8af8f8e1/flow/runtime/plan"
+	"github.com/seed-8af8f8e1/flow/runtime/sched"
+	"github.com/seed-8af8f8e1/flow/spec"
+)
+
+// Options are what a run depends on beside the file.
+type Options struct {
+	plan.Options
+	Env    nodes.Env // Precision and Edition are filled in from the plan
+	Store  cache.Store
+	Sink   event.Sink
+	Memory int64  // bytes that the run may use; 0 for no limit
+	Folder string // where outputs are written
+	Force  bool   // overwrite files that flow did not write
+}
+
+// Workflow is a workflow that was read and planned.
+type Workflow struct {
+	Plan *plan.Plan
+	opt  Options
+}
+
+// Read reads and plans a workflow file: the graph, the kinds, and from headers and shapes what every node
+// will do. The workflow is nil if a diagnostic is an error. Close it.
+func Read(ctx context.Context, file string, opt Options) (*Workflow, []spec.Diagnostic) {
+	doc, diags := spec.Load(file)
+	p, diags := plan.Build(doc, diags, opt.Options)
+	if p == nil {
+		return nil, diags
+	}
+	opt.Env.Precision, opt.Env.Edition = p.Precision, p.Edition
+	diags = spec.Sort(append(diags, p.Inspect(ctx, &opt.Env)...))
+	if spec.Failed(diags) {
+		p.Close()
+		return nil, diags
+	}
+	return &Workflow{Plan: p, opt: opt}, diags
+}
+
+// Close closes what was opened while planning.
+func (w *Workflow) Close() { w.Plan.Close() }
+
+// Explain says what a run would do.
+func (w *Workflow) Explain() []sched.Row { return sched.Explain(w.Plan, w.opt.Store) }
+
+// Run runs the workflow and writes its outputs. It refuses to begin what does not fit into memory.
+func (w *Workflow) Run(ctx context.Context) (*sched.Result, error) {
+	if err := sched.CheckMemory(w.Explain(), w.opt.Memory); err != nil {
+		return nil, err
+	}
+	out, err := newWriter(w.opt.Folder, w.opt.Force)
+	if err != nil {
+		return nil, err
+	}
+	defer out.close()
+	return sched.Run(ctx, w.Plan, sched.Options{Store: w.opt.Store, Env: w.opt.Env, Sink: w.opt.Sink, Write: out.write}), nil
+}
+
+// FinderFor finds a workflow's files: in its folder, then in the roots.
+func FinderFor(file string, roots, allow []string) *plan.Finder {
+	dir, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		dir = filepath.Dir(file)
+	}
+	return &plan.Finder{Folder: dir, Roots: roots, Allow: allow}
+}
+
+// Graph reads a workflow's graph without opening its models.
+func Graph(file string, opt Options) (*plan.Plan, []spec.Diagnostic) {
+	doc, diags := spec.Load(file)
+	return plan.Build(doc, diags, opt.Options)
+}
