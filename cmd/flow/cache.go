@@ -67,7 +67,7 @@ func kindOf(action json.RawMessage) string {
 }
 
 func cacheLs(a *app) *cobra.Command {
-	return &cobra.Command{Use: "ls", Short: "List what is kept", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+	return &cobra.Command{Use: "ls", Short: "List what is kept", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		d, err := disk(true)
 		if err != nil {
 			return err
@@ -90,7 +90,7 @@ func cacheLs(a *app) *cobra.Command {
 		if err := w.Flush(); err != nil {
 			return err
 		}
-		s, err := d.Stats()
+		s, err := d.Stats(c.Context())
 		if err != nil {
 			return &exitError{exitRun, err.Error()}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"os"
@@ -21,7 +22,7 @@ func doctorCommand(a *app) *cobra.Command {
 		Short: "Say what this machine can do, by measurement",
 		Long:  "Measures the products of every tier of kernels and the hash on one core, and looks at memory and the cache. It takes about two seconds.",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			fmt.Fprintf(a.out, "flow       %s, %s/%s, %s\n", release(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 			fmt.Fprintf(a.out, "workers    %d of %d processors\n", runtime.GOMAXPROCS(0), runtime.NumCPU())
 			if m := machine.Memory(); m > 0 {
@@ -39,7 +40,7 @@ func doctorCommand(a *app) *cobra.Command {
 			}
 			fmt.Fprintf(a.out, "sha-256    %s/s, one core\n", humanize.Bytes(uint64(hashRate())))
 			fmt.Fprintln(a.out, "cuda       not in this build")
-			return a.cacheHealth()
+			return a.cacheHealth(c.Context())
 		},
 	}
 }
@@ -48,14 +49,14 @@ func doctorCommand(a *app) *cobra.Command {
 const measure = 200 * time.Millisecond
 
 // products is the rate of a tier's inner loop in 10^9 operations a second.
-func products(f func(*kernel.Tile, *[kernel.MR][]float32, kernel.Panel, int, int)) float64 {
+func products(f kernel.Dot) float64 {
 	const n = 512
 	var acc kernel.Tile
-	var x [kernel.MR][]float32
-	for i := range x {
-		x[i] = make([]float32, n)
-		for c := range x[i] {
-			x[i][c] = 1 / float32(c+i+1)
+	x := make([][kernel.MR][]float32, 1)
+	for i := range x[0] {
+		x[0][i] = make([]float32, n)
+		for c := range x[0][i] {
+			x[0][i][c] = 1 / float32(c+i+1)
 		}
 	}
 	w := make([]float32, n*kernel.NR)
@@ -64,7 +65,7 @@ func products(f func(*kernel.Tile, *[kernel.MR][]float32, kernel.Panel, int, int
 	}
 	start, rounds := time.Now(), 0
 	for time.Since(start) < measure {
-		f(&acc, &x, w, n, kernel.MR)
+		f(&acc, x, w, n, kernel.MR)
 		rounds++
 	}
 	return 2 * float64(rounds) * n * kernel.MR * kernel.NR / time.Since(start).Seconds() / 1e9
@@ -82,7 +83,7 @@ func hashRate() float64 {
 }
 
 // cacheHealth says where the cache is and whether it can be written.
-func (a *app) cacheHealth() error {
+func (a *app) cacheHealth(ctx context.Context) error {
 	dir, err := cache.DefaultDir()
 	if err != nil {
 		fmt.Fprintf(a.out, "cache      %v\n", err)
@@ -98,7 +99,7 @@ func (a *app) cacheHealth() error {
 		fmt.Fprintf(a.out, "cache      %v\n", a.warned)
 		return nil
 	}
-	s, err := d.Stats()
+	s, err := d.Stats(ctx)
 	if err != nil {
 		fmt.Fprintf(a.out, "cache      %s: %v\n", dir, err)
 		return nil
