@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"context"
 	"math"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
@@ -11,155 +10,160 @@ import (
 // queryRows is the number of queries of one attention task.
 const queryRows = 8 * kernel.MR
 
-// attentionScratch is the working memory of one worker: panels of a block of keys
-// and of values, rounded queries, scores and outputs of a tile.
-func (x *exec) attentionScratch(in *program.Instr, op *program.Attention) int {
-	k := x.p.Shape(in.In[1])
-	d := k[2]/op.Heads + 1
-	keys := (min(k[1], kernel.KeyBlock) + kernel.NR) / kernel.NR * kernel.NR
-	wide := (d + kernel.NR - 1) / kernel.NR * kernel.NR
-	return keys*d + keys*wide + queryRows*(d+wide) + kernel.MR*keys
-}
+// attention packs keys and values, then attends; a task is some queries of one head of one
+// batch entry, over all blocks of keys.
+type attention struct {
+	x     *exec
+	in    *program.Instr
+	op    *program.Attention
+	round bool
+	scale float32
+	dot   kernel.Dot
 
-// attentionTask is some queries of one head of one batch entry.
-type attentionTask struct {
+	d, even, wide int // channels of a head; padded to even for bf16; padded to whole panels
+	keys          int // of a block, padded to whole panels
+	blocks        int // of keys
+	queries       int // tasks along the queries
+
 	q, k, v, out image
-	head, d      int
-	even         int // d, padded to even for bf16
-	wide         int // d, padded to whole panels
-	b, kb        int // batch entry, and that of the keys
-	q0, rows     int
-	causal       bool
-	round        bool
-	scale        float32
-	dot          kernel.Dot
-
-	keyPanels, valuePanels, queries, sums, scores []float32
-	keysWide                                      int
+	packed       []float32 // for each batch entry of the keys, head and block: key panels, then value panels
+	packing      packKeysJob
 }
 
-func (x *exec) attention(ctx context.Context, in *program.Instr, op *program.Attention) error {
-	im := func(id program.ID) image { return imageOf(x.p.Shape(id), x.f32(id)) }
-	base := attentionTask{q: im(in.In[0]), k: im(in.In[1]), v: im(in.In[2]), out: im(in.Out[0]), causal: op.Causal,
-		round: op.Prec == program.BF16, scale: float32(op.Scale * math.Log2E), dot: x.products.F32}
-	base.d = base.q.c / op.Heads
-	base.even = base.d
-	if base.round {
-		base.even += base.d & 1
-		base.dot = x.products.BF16
+type packKeysJob struct{ *attention }
+
+// up rounds n up to a multiple of m.
+func up(n, m int) int { return (n + m - 1) / m * m }
+
+func (x *exec) newAttention(in *program.Instr, op *program.Attention) (*attention, needs) {
+	a := &attention{x: x, in: in, op: op, round: op.Prec == program.BF16, scale: float32(op.Scale * math.Log2E), dot: x.tier.F32}
+	a.q, a.k = imageOf(x.p.Shape(in.In[0]), nil), imageOf(x.p.Shape(in.In[1]), nil)
+	a.d = a.q.c / op.Heads
+	a.even = a.d
+	if a.round {
+		a.even += a.d & 1
+		a.dot = x.tier.BF16
 	}
-	base.wide = (base.d + kernel.NR - 1) / kernel.NR * kernel.NR
-	blocks := (base.q.w + queryRows - 1) / queryRows
-	return x.pool.do(ctx, base.q.b*op.Heads*blocks, func(worker, i int) {
-		t := base
-		t.q0 = i % blocks * queryRows
-		t.head = i / blocks % op.Heads
-		t.b = i / blocks / op.Heads
-		t.rows = min(queryRows, t.q.w-t.q0)
-		if t.k.b > 1 {
-			t.kb = t.b
-		}
-		t.run(x.scratch[worker])
-	})
+	a.wide = up(a.d, kernel.NR)
+	a.keys = up(min(a.k.w, kernel.KeyBlock), kernel.NR)
+	a.blocks = (a.k.w + kernel.KeyBlock - 1) / kernel.KeyBlock
+	a.queries = (a.q.w + queryRows - 1) / queryRows
+	a.packing = packKeysJob{a}
+	return a, needs{shared: a.k.b * op.Heads * a.blocks * a.block(), worker: queryRows*(a.even+a.wide) + kernel.MR*a.keys, taps: 1}
 }
 
-// run attends for the task's queries over all blocks of keys.
-func (t *attentionTask) run(scratch []float32) {
-	t.carve(scratch)
-	t.loadQueries()
-	var soft [queryRows]kernel.Softmax
-	for i := range soft {
-		soft[i] = kernel.NewSoftmax()
+// block is the length of a packed block.
+func (a *attention) block() int { return a.keys * (a.even + a.wide) }
+
+// packedBlock is where a block's panels of keys and of values lie.
+func (a *attention) packedBlock(b, head, block int) (keys, values []float32) {
+	at := ((b*a.op.Heads+head)*a.blocks + block) * a.block()
+	keys = a.packed[at : at+a.keys*a.even]
+	return keys, a.packed[at+a.keys*a.even : at+a.block()]
+}
+
+func (a *attention) run() error {
+	a.q, a.k, a.v, a.out = a.x.image(a.in.In[0]), a.x.image(a.in.In[1]), a.x.image(a.in.In[2]), a.x.image(a.in.Out[0])
+	a.packed = a.x.shared
+	if err := a.x.pool.do(&a.packing, a.k.b*a.op.Heads*a.blocks, len(a.k.data)); err != nil {
+		return err
+	}
+	const macsPerNanosecond = 30
+	return a.x.pool.do(a, a.q.b*a.op.Heads*a.queries, 2*len(a.q.data)*a.k.w/macsPerNanosecond)
+}
+
+// task packs one block of one head: keys as panels of [even][NR], values as panels of [keys][NR].
+func (j *packKeysJob) task(_ *worker, i int) {
+	a, block, head, b := j.attention, i%j.blocks, i/j.blocks%j.op.Heads, i/j.blocks/j.op.Heads
+	k0 := block * kernel.KeyBlock
+	n := min(kernel.KeyBlock, a.k.w-k0)
+	keys, values := a.packedBlock(b, head, block)
+	from := (b*a.k.w+k0)*a.k.c + head*a.d
+	for p := 0; p < n; p += kernel.NR {
+		panel := keys[p*a.even : (p+kernel.NR)*a.even]
+		a.x.tier.Columns(panel, a.k.data[from+p*a.k.c:], a.k.c, a.d, min(kernel.NR, n-p))
+		clear(panel[a.d*kernel.NR:])
+	}
+	for c := 0; c < a.wide; c += kernel.NR {
+		panel, part := values[c*a.keys:(c+kernel.NR)*a.keys], min(kernel.NR, a.d-c)
+		if part < kernel.NR || n < a.keys {
+			clear(panel)
+		}
+		for k := range n {
+			copy(panel[k*kernel.NR:][:part], a.v.data[from+k*a.v.c+c:])
+		}
+	}
+	if a.round {
+		used := up(n, kernel.NR) * a.even
+		a.x.tier.RoundBF16(keys[:used], keys[:used])
+		a.x.tier.RoundBF16(values, values)
+	}
+}
+
+// attending is the state of one task.
+type attending struct {
+	*attention
+	w                     *worker
+	b, head, q0, rows     int
+	queries, sums, scores []float32
+}
+
+func (a *attention) task(w *worker, i int) {
+	t := attending{attention: a, w: w, q0: i % a.queries * queryRows, head: i / a.queries % a.op.Heads, b: i / a.queries / a.op.Heads}
+	t.rows = min(queryRows, a.q.w-t.q0)
+	take := carver(w.scratch)
+	t.queries, t.sums, t.scores = take.floats(queryRows*a.even), take.floats(queryRows*a.wide), take.floats(kernel.MR*a.keys)
+	t.load()
+	for r := range t.rows {
+		w.soft[r] = kernel.NewSoftmax()
 	}
 	clear(t.sums)
-	for k0 := 0; k0 < t.k.w; k0 += kernel.KeyBlock {
-		n := min(kernel.KeyBlock, t.k.w-k0)
-		if t.causal && k0 > t.q0+t.rows-1 {
+	kb := t.b
+	if a.k.b == 1 {
+		kb = 0
+	}
+	for block := range a.blocks {
+		k0 := block * kernel.KeyBlock
+		if a.op.Causal && k0 > t.q0+t.rows-1 || block > 0 && w.stopped() {
 			break
 		}
-		t.packKeys(k0, n)
-		t.packValues(k0, n)
+		keys, values := a.packedBlock(kb, t.head, block)
 		for r := 0; r < t.rows; r += kernel.MR {
-			t.tile(soft[r:], r, min(kernel.MR, t.rows-r), k0, n)
+			t.tile(keys, values, r, min(kernel.MR, t.rows-r), k0, min(kernel.KeyBlock, a.k.w-k0))
 		}
 	}
 	for r := range t.rows {
-		o := t.sums[r*t.wide:][:t.d]
-		soft[r].Divide(o)
-		copy(t.out.data[(t.b*t.out.w+t.q0+r)*t.out.c+t.head*t.d:], o)
+		o := t.sums[r*a.wide:][:a.d]
+		w.soft[r].Divide(o)
+		copy(a.out.data[(t.b*a.out.w+t.q0+r)*a.out.c+t.head*a.d:], o)
 	}
 }
 
-// carve divides the worker's memory.
-func (t *attentionTask) carve(s []float32) {
-	take := func(n int) []float32 {
-		part := s[:n:n]
-		s = s[n:]
-		return part
-	}
-	keys := min(t.k.w, kernel.KeyBlock)
-	t.keysWide = (keys + keys&1 + kernel.NR - 1) / kernel.NR * kernel.NR
-	t.keyPanels = take(t.keysWide * t.even)
-	t.valuePanels = take(t.keysWide * t.wide)
-	t.queries = take(queryRows * t.even)
-	t.sums = take(queryRows * t.wide)
-	t.scores = take(kernel.MR * t.keysWide)
-}
-
-func (t *attentionTask) loadQueries() {
-	clear(t.queries)
+// load copies the queries, rounded and padded for bf16.
+func (t *attending) load() {
 	for r := range t.rows {
 		q := t.q.data[(t.b*t.q.w+t.q0+r)*t.q.c+t.head*t.d:][:t.d]
-		dst := t.queries[r*t.even:]
-		if t.round {
-			kernel.RoundBF16(dst[:t.d], q)
-		} else {
+		dst := t.queries[r*t.even:][:t.even]
+		if !t.round {
 			copy(dst, q)
+			continue
 		}
+		t.x.tier.RoundBF16(dst[:t.d], q)
+		clear(dst[t.d:])
 	}
 }
 
-// packKeys lays n keys from k0 on as panels of [d][NR].
-func (t *attentionTask) packKeys(k0, n int) {
-	clear(t.keyPanels)
-	for j := range n {
-		row := t.k.data[(t.kb*t.k.w+k0+j)*t.k.c+t.head*t.d:][:t.d]
-		dst := t.keyPanels[j/kernel.NR*t.even*kernel.NR+j%kernel.NR:]
-		for c, v := range row {
-			dst[c*kernel.NR] = v
-		}
-	}
-	if t.round {
-		kernel.RoundBF16(t.keyPanels, t.keyPanels)
-	}
-}
-
-// packValues lays the same keys' values as panels of [keys][NR].
-func (t *attentionTask) packValues(k0, n int) {
-	clear(t.valuePanels)
-	for j := range n {
-		row := t.v.data[(t.kb*t.v.w+k0+j)*t.v.c+t.head*t.d:][:t.d]
-		for c := 0; c < t.d; c += kernel.NR {
-			copy(t.valuePanels[c*t.keysWide+j*kernel.NR:][:kernel.NR], row[c:])
-		}
-	}
-	if t.round {
-		kernel.RoundBF16(t.valuePanels, t.valuePanels)
-	}
-}
-
-// tile treats one block of keys for MR queries.
-func (t *attentionTask) tile(soft []kernel.Softmax, r0, rows, k0, n int) {
-	var taps [1][kernel.MR][]float32
-	x := &taps[0]
-	for r := range x {
-		x[r] = t.queries[min(r0+r, t.rows-1)*t.even:]
+// tile treats one block of n keys from k0 on for rows queries from r0 on.
+func (t *attending) tile(keys, values []float32, r0, rows, k0, n int) {
+	taps, acc := t.w.taps[:1], &t.w.acc
+	for r := range kernel.MR {
+		taps[0][r] = t.queries[(r0+min(r, rows-1))*t.even:]
 	}
 	for p := 0; p < n; p += kernel.NR {
-		var acc kernel.Tile
-		t.dot(&acc, taps[:], t.keyPanels[p*t.even:], t.even, rows)
+		clear(acc[:])
+		t.dot(acc, taps, keys[p*t.even:], t.even, rows)
 		for r := range rows {
-			copy(t.scores[r*t.keysWide+p:][:kernel.NR], acc[r*kernel.NR:])
+			*(*[kernel.NR]float32)(t.scores[r*t.keys+p:]) = [kernel.NR]float32(acc[r*kernel.NR:])
 		}
 	}
 	even := n
@@ -167,39 +171,38 @@ func (t *attentionTask) tile(soft []kernel.Softmax, r0, rows, k0, n int) {
 		even += n & 1
 	}
 	for r := range rows {
-		t.weigh(&soft[r], t.scores[r*t.keysWide:][:even], t.sums[(r0+r)*t.wide:][:t.wide], t.q0+r0+r-k0, n)
+		t.weigh(&t.w.soft[r0+r], t.scores[r*t.keys:][:even], t.sums[(r0+r)*t.wide:][:t.wide], t.q0+r0+r-k0, n)
 	}
-	for r := range x {
-		x[r] = t.scores[min(r, rows-1)*t.keysWide:]
+	for r := range kernel.MR {
+		taps[0][r] = t.scores[min(r, rows-1)*t.keys:]
 	}
 	for c := 0; c < t.wide; c += kernel.NR {
-		var acc kernel.Tile
 		for r := range rows {
-			copy(acc[r*kernel.NR:][:kernel.NR], t.sums[(r0+r)*t.wide+c:])
+			*(*[kernel.NR]float32)(acc[r*kernel.NR:]) = [kernel.NR]float32(t.sums[(r0+r)*t.wide+c:])
 		}
-		t.dot(&acc, taps[:], t.valuePanels[c*t.keysWide:], even, rows)
+		t.dot(acc, taps, values[c*t.keys:], even, rows)
 		for r := range rows {
-			copy(t.sums[(r0+r)*t.wide+c:][:kernel.NR], acc[r*kernel.NR:])
+			*(*[kernel.NR]float32)(t.sums[(r0+r)*t.wide+c:]) = [kernel.NR]float32(acc[r*kernel.NR:])
 		}
 	}
 }
 
 // weigh turns one row's scores into weights and scales what was summed before. last is the last
 // key of the block that a causal mask shows.
-func (t *attentionTask) weigh(soft *kernel.Softmax, s, sums []float32, last, n int) {
+func (t *attending) weigh(soft *kernel.Softmax, s, sums []float32, last, n int) {
 	seen := n
-	if t.causal {
+	if t.op.Causal {
 		seen = max(0, min(n, last+1))
 	}
 	clear(s[seen:])
 	if seen == 0 {
 		return
 	}
-	factor := soft.Block(s[:seen], t.scale)
+	factor := soft.Block(&t.x.tier, s[:seen], t.scale)
 	for i := range sums {
 		sums[i] *= factor
 	}
 	if t.round {
-		kernel.RoundBF16(s, s)
+		t.x.tier.RoundBF16(s, s)
 	}
 }

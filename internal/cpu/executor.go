@@ -10,20 +10,20 @@ import (
 
 // Executor runs programs on the processor.
 type Executor struct {
-	products kernel.Products
+	tier kernel.Tier
 }
 
 // New returns the executor with the best tier that this machine has and FLOW_CPU allows.
-func New() *Executor { return &Executor{products: kernel.Best()} }
+func New() *Executor { return &Executor{tier: kernel.Best()} }
 
 // WithTier returns an executor that uses the given inner loops: for tests of tiers.
-func WithTier(p kernel.Products) *Executor { return &Executor{products: p} }
+func WithTier(t kernel.Tier) *Executor { return &Executor{tier: t} }
 
 // Name implements program.Executor.
 func (e *Executor) Name() string { return "cpu" }
 
 // Tier names the inner loops in use.
-func (e *Executor) Tier() string { return e.products.Name }
+func (e *Executor) Tier() string { return e.tier.Name }
 
 // Compile implements program.Executor. Vectors (biases, gains) are widened now;
 // matrices stay where they are.
@@ -36,7 +36,7 @@ func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exe
 	if err != nil {
 		return nil, err
 	}
-	x := &exec{p: p, opt: opt, products: e.products, plan: program.PlanMemory(p),
+	x := &exec{p: p, tier: e.tier, plan: program.PlanMemory(p),
 		weights: make([]kernel.Weight, len(p.Values)), vectors: make([][]float32, len(p.Values)), pool: pool{threads: threads}}
 	for id, w := range weights {
 		if w.Data == nil {
@@ -51,7 +51,9 @@ func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exe
 	if err := x.pool.guard(x.widenVectors); err != nil {
 		return nil, err
 	}
-	x.sizeScratch()
+	if err := x.prepare(); err != nil {
+		return nil, err
+	}
 	return x, nil
 }
 
@@ -77,31 +79,62 @@ func (x *exec) widenVectors() error {
 	return nil
 }
 
-// sizeScratch finds the largest working memory that an instruction needs: rounded
-// operands (shared) and packed panels (for each worker).
-func (x *exec) sizeScratch() {
+// operation is an instruction, ready to run.
+type operation interface{ run() error }
+
+// needs is the working memory of an operation, in floats: shared by all workers, and of each; and
+// the rows of pointers of a worker.
+type needs struct{ shared, worker, taps int }
+
+// prepare makes the operations and finds the largest working memory that one needs.
+func (x *exec) prepare() error {
+	x.ops = make([]operation, len(x.p.Instrs))
 	for i := range x.p.Instrs {
-		in := &x.p.Instrs[i]
-		switch op := in.Op.(type) {
-		case *program.Product:
-			shared, panel := x.productScratch(in, op)
-			x.shared, x.perWorker = max(x.shared, shared), max(x.perWorker, panel)
-		case *program.Attention:
-			x.perWorker = max(x.perWorker, x.attentionScratch(in, op))
-		case *program.GroupNorm:
-			x.perWorker = max(x.perWorker, 2*x.p.Shape(in.Out[0])[len(x.p.Shape(in.Out[0]))-1])
+		op, n := x.operation(&x.p.Instrs[i])
+		if op == nil {
+			return fmt.Errorf("%s: the cpu executor has no operation %q", x.p.Instrs[i].Scope, x.p.Instrs[i].Op.Name())
 		}
+		x.ops[i] = op
+		x.needs.shared, x.needs.worker, x.needs.taps = max(x.needs.shared, n.shared), max(x.needs.worker, n.worker), max(x.needs.taps, n.taps)
 	}
+	x.keepPanels()
+	return nil
+}
+
+// operation prepares one instruction; nil where there is none for it.
+func (x *exec) operation(in *program.Instr) (operation, needs) {
+	switch op := in.Op.(type) {
+	case *program.Product:
+		return x.newProduct(in, op)
+	case *program.Attention:
+		return x.newAttention(in, op)
+	case *program.GroupNorm:
+		return x.newGroupNorm(in, op)
+	case *program.LayerNorm:
+		return x.newLayerNorm(in, op), needs{}
+	case *program.Activate, *program.GEGLU, *program.Add, *program.Affine, *program.Guidance, *program.SolverStep:
+		return x.newPointwise(in), needs{}
+	case *program.Upsample:
+		return &upsample{x: x, in: in}, needs{}
+	case *program.Embed, *program.Row, *program.StepRow, *program.Concat, *program.Slice, *program.Repeat, *program.Reshape, *program.Sinusoid:
+		return &move{x, in}, needs{}
+	}
+	return nil, needs{}
 }
 
 // PeakBytes implements program.Exec.
 func (x *exec) PeakBytes() int64 {
-	return x.plan.Bytes + 4*int64(x.shared) + 4*int64(x.perWorker)*int64(x.pool.threads)
+	return x.plan.Bytes + 4*(int64(x.needs.shared)+int64(x.needs.worker)*int64(x.pool.threads)+x.kept)
 }
 
 // Close implements program.Exec.
 func (x *exec) Close() error {
-	x.arena, x.rounded, x.scratch = nil, nil, nil
+	x.arena, x.shared, x.pool.workers = nil, nil, nil
+	for _, op := range x.ops {
+		if p, ok := op.(*product); ok {
+			p.packed = nil
+		}
+	}
 	return nil
 }
 

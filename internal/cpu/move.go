@@ -7,12 +7,18 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
-// move runs the operations that only place data.
-func (x *exec) move(in *program.Instr) error {
+// move is an operation that only places data, or makes a few numbers.
+type move struct {
+	x  *exec
+	in *program.Instr
+}
+
+func (m *move) run() error {
+	x, in := m.x, m.in
 	dst := x.f32(in.Out[0])
 	switch op := in.Op.(type) {
-	case *program.Upsample:
-		upsample(imageOf(x.p.Shape(in.Out[0]), dst), imageOf(x.p.Shape(in.In[0]), x.f32(in.In[0])))
+	case *program.Sinusoid:
+		x.sinusoid(in, op)
 	case *program.Embed:
 		return x.embed(in, dst)
 	case *program.Row:
@@ -37,18 +43,32 @@ func (x *exec) move(in *program.Instr) error {
 	return nil
 }
 
-// upsample enlarges by nearest neighbour.
-func upsample(dst, src image) {
-	sy, sx := float32(src.h)/float32(dst.h), float32(src.w)/float32(dst.w)
-	for b := range dst.b {
-		for y := range dst.h {
-			from := min(int(float32(y)*sy), src.h-1)
-			for x := range dst.w {
-				at := min(int(float32(x)*sx), src.w-1)
-				copy(dst.data[((b*dst.h+y)*dst.w+x)*dst.c:][:dst.c], src.data[((b*src.h+from)*src.w+at)*src.c:])
-			}
-		}
+// upsample enlarges by nearest neighbour; a task is one row.
+type upsample struct {
+	x        *exec
+	in       *program.Instr
+	dst, src image
+}
+
+func (u *upsample) run() error {
+	u.dst, u.src = u.x.image(u.in.Out[0]), u.x.image(u.in.In[0])
+	return u.x.pool.do(u, u.dst.b*u.dst.h, len(u.dst.data)/4)
+}
+
+func (u *upsample) task(_ *worker, i int) {
+	dst, src := &u.dst, &u.src
+	b, y := i/dst.h, i%dst.h
+	from := nearest(y, src.h, dst.h)
+	row := src.data[(b*src.h+from)*src.w*src.c:]
+	out := dst.data[i*dst.w*dst.c:]
+	for x := range dst.w {
+		copy(out[x*dst.c:][:dst.c], row[nearest(x, src.w, dst.w)*src.c:])
 	}
+}
+
+// nearest is the source of place i where n places become m.
+func nearest(i, n, m int) int {
+	return min(int(float32(float32(i)*(float32(n)/float32(m)))), n-1)
 }
 
 // concat joins values along an axis.

@@ -1,101 +1,166 @@
 package cpu
 
 import (
-	"context"
-
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
 	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
-// groupNorm normalises; a task is one group of one batch entry. Several inputs are
-// read as if concatenated along the channels.
-func (x *exec) groupNorm(ctx context.Context, in *program.Instr, op *program.GroupNorm) error {
-	gamma, beta := x.f32(in.In[0]), x.f32(in.In[1])
-	out := imageOf(x.p.Shape(in.Out[0]), x.f32(in.Out[0]))
-	var parts []image
+// floats is the number of elements that a task of a norm or a pointwise function treats at least.
+const floats = 1 << 13
+
+// groupNorm normalises. Several inputs are read as if concatenated along the channels. It works in
+// three jobs: moments of each channel of each row; their merges and each channel's map; the map.
+type groupNorm struct {
+	x     *exec
+	in    *program.Instr
+	op    *program.GroupNorm
+	out   image
+	parts []image
+	at    []int // each part's first channel
+	rows  int   // rows of a task
+
+	gamma, beta   []float32
+	act           func(dst, x []float32) // nil for none
+	means, m2s    []float32              // [batch*rows][channels]
+	mean, m2      []float32              // [batch][channels]
+	factor, shift []float32              // [batch][channels]
+
+	moments momentsJob
+	merges  mergesJob
+}
+
+type momentsJob struct{ *groupNorm }
+type mergesJob struct{ *groupNorm }
+
+func (x *exec) newGroupNorm(in *program.Instr, op *program.GroupNorm) (*groupNorm, needs) {
+	g := &groupNorm{x: x, in: in, op: op, parts: make([]image, len(in.In)-2), act: x.activation(op.Act)}
+	g.out = imageOf(x.p.Shape(in.Out[0]), nil)
+	at := 0
 	for _, id := range in.In[2:] {
-		parts = append(parts, imageOf(x.p.Shape(id), x.f32(id)))
+		g.at = append(g.at, at)
+		s := x.p.Shape(id)
+		at += s[len(s)-1]
 	}
-	size := out.c / op.Groups
-	return x.pool.do(ctx, out.b*op.Groups, func(worker, i int) {
-		b, g := i/op.Groups, i%op.Groups
+	g.rows = max(1, floats/(g.out.w*g.out.c))
+	g.moments, g.merges = momentsJob{g}, mergesJob{g}
+	return g, needs{shared: 2*g.out.b*g.out.h*g.out.c + 4*g.out.b*g.out.c}
+}
+
+func (g *groupNorm) run() error {
+	g.gamma, g.beta = g.x.f32(g.in.In[0]), g.x.f32(g.in.In[1])
+	g.out.data = g.x.f32(g.in.Out[0])
+	for i, id := range g.in.In[2:] {
+		g.parts[i] = g.x.image(id)
+	}
+	take := carver(g.x.shared) // as needs says
+	lines, c := g.out.b*g.out.h, g.out.c
+	g.means, g.m2s = take.floats(lines*c), take.floats(lines*c)
+	g.mean, g.m2 = take.floats(g.out.b*c), take.floats(g.out.b*c)
+	g.factor, g.shift = take.floats(g.out.b*c), take.floats(g.out.b*c)
+
+	tasks, cost := (lines+g.rows-1)/g.rows, lines*g.out.w*c
+	if err := g.x.pool.do(&g.moments, tasks, cost/4); err != nil {
+		return err
+	}
+	if err := g.x.pool.do(&g.merges, g.out.b, lines*c/4); err != nil {
+		return err
+	}
+	if g.act != nil {
+		cost *= 4
+	}
+	return g.x.pool.do(g, tasks, cost/4)
+}
+
+// task takes the moments of some rows.
+func (g *momentsJob) task(_ *worker, i int) {
+	for l := i * g.rows; l < min((i+1)*g.rows, g.out.b*g.out.h); l++ {
+		for k := range g.parts {
+			im := &g.parts[k]
+			to := l*g.out.c + g.at[k]
+			g.x.tier.RowMoments(g.means[to:][:im.c], g.m2s[to:][:im.c], im.data[l*im.w*im.c:], im.c, im.w)
+		}
+	}
+}
+
+// task merges the rows of one batch entry, then the channels of each group, and makes the map of each channel.
+func (g *mergesJob) task(_ *worker, b int) {
+	c, h := g.out.c, g.out.h
+	mean, m2 := g.mean[b*c:][:c], g.m2[b*c:][:c]
+	g.x.tier.MergeRows(mean, m2, g.means[b*h*c:], g.m2s[b*h*c:], c, h, g.out.w)
+	size := c / g.op.Groups
+	for first := 0; first < c; first += size {
 		var m kernel.Moments
-		each(parts, g*size, size, func(im *image, c, n, _ int) {
-			for k := range n {
-				m = m.Merge(channelMoments(im, b, c+k))
-			}
-		})
-		scale, shift := x.scratch[worker][:size], x.scratch[worker][size:2*size]
-		rstd := m.RStd(op.Eps)
-		for k := range size {
-			scale[k], shift[k] = affine(m.Mean, rstd, gamma[g*size+k], beta[g*size+k])
+		for k := first; k < first+size; k++ {
+			m = m.Merge(kernel.Moments{N: h * g.out.w, Mean: mean[k], M2: m2[k]})
 		}
-		pixels := out.h * out.w
-		each(parts, g*size, size, func(im *image, c, n, at int) {
-			dst := out.data[b*pixels*out.c+at:]
-			kernel.Scale(dst, out.c, im.data[b*pixels*im.c+c:], im.c, scale[at-g*size:][:n], shift[at-g*size:][:n], pixels)
-			if f := function(op.Act); f != nil {
-				for p := range pixels {
-					row := dst[p*out.c:][:n]
-					kernel.Map(row, row, f)
-				}
-			}
-		})
-	})
-}
-
-// affine is the map of one channel: x*a + b.
-func affine(mean, rstd, gamma, beta float32) (a, b float32) {
-	a = rstd * gamma
-	return a, kernel.Shift(mean, a, beta)
-}
-
-// each visits the channels [at,at+n) of the concatenated parts: n channels from c on in one
-// part, at in the whole.
-func each(parts []image, at, n int, visit func(im *image, c, n, at int)) {
-	first := 0
-	for i := range parts {
-		im := &parts[i]
-		lo, hi := max(at, first), min(at+n, first+im.c)
-		if lo < hi {
-			visit(im, lo-first, hi-lo, lo)
+		rstd := m.RStd(g.op.Eps)
+		for k := first; k < first+size; k++ {
+			g.factor[b*c+k], g.shift[b*c+k] = kernel.AffineOf(m.Mean, rstd, g.gamma[k], g.beta[k])
 		}
-		first += im.c
 	}
 }
 
-// channelMoments merges the moments of one channel's rows.
-func channelMoments(im *image, b, c int) kernel.Moments {
-	var m kernel.Moments
-	for y := range im.h {
-		m = m.Merge(kernel.RowMoments(im.data[(b*im.h+y)*im.w*im.c+c:], im.c, im.w))
-	}
-	return m
-}
-
-func (x *exec) layerNorm(ctx context.Context, in *program.Instr, op *program.LayerNorm) error {
-	src, dst := x.f32(in.In[0]), x.f32(in.Out[0])
-	gamma, beta := x.optional(in.In[1]), x.optional(in.In[2])
-	c := x.p.Shape(in.Out[0])[len(x.p.Shape(in.Out[0]))-1]
-	return x.rows(ctx, len(dst)/c, c, func(r int) {
-		kernel.LayerNorm(dst[r*c:(r+1)*c], src[r*c:(r+1)*c], gamma, beta, op.Eps)
-	})
-}
-
-func (x *exec) optional(id program.ID) []float32 {
-	if id == program.None {
-		return nil
-	}
-	return x.f32(id)
-}
-
-// rows runs f for each of n rows of width floats, many rows a task.
-func (x *exec) rows(ctx context.Context, n, width int, f func(r int)) error {
-	const floats = 1 << 14
-	each := max(1, floats/max(width, 1))
-	return x.pool.do(ctx, (n+each-1)/each, func(_, i int) {
-		for r := i * each; r < min(n, (i+1)*each); r++ {
-			f(r)
+// task maps some rows.
+func (g *groupNorm) task(_ *worker, i int) {
+	c := g.out.c
+	lo, hi := i*g.rows, min((i+1)*g.rows, g.out.b*g.out.h)
+	for l := lo; l < hi; l++ {
+		b := l / g.out.h
+		for k := range g.parts {
+			im := &g.parts[k]
+			channels := b*c + g.at[k]
+			g.x.tier.Scale(g.out.data[l*im.w*c+g.at[k]:], c, im.data[l*im.w*im.c:], im.c,
+				g.factor[channels:][:im.c], g.shift[channels:][:im.c], im.w)
 		}
-	})
+	}
+	if g.act != nil {
+		band := g.out.data[lo*g.out.w*c : hi*g.out.w*c]
+		g.act(band, band)
+	}
+}
+
+// layerNorm normalises the last dimension; a task is some rows.
+type layerNorm struct {
+	x           *exec
+	in          *program.Instr
+	eps         float32
+	c, rows     int
+	ones, zeros []float32 // in place of absent gains
+	dst, src    []float32
+	gamma, beta []float32
+}
+
+func (x *exec) newLayerNorm(in *program.Instr, op *program.LayerNorm) *layerNorm {
+	s := x.p.Shape(in.Out[0])
+	n := &layerNorm{x: x, in: in, eps: op.Eps, c: s[len(s)-1]}
+	n.rows = max(1, floats/n.c)
+	if in.In[1] == program.None {
+		n.ones = make([]float32, n.c)
+		for i := range n.ones {
+			n.ones[i] = 1
+		}
+	}
+	if in.In[2] == program.None {
+		n.zeros = make([]float32, n.c)
+	}
+	return n
+}
+
+func (n *layerNorm) run() error {
+	n.src, n.dst, n.gamma, n.beta = n.x.f32(n.in.In[0]), n.x.f32(n.in.Out[0]), n.ones, n.zeros
+	if n.gamma == nil {
+		n.gamma = n.x.f32(n.in.In[1])
+	}
+	if n.beta == nil {
+		n.beta = n.x.f32(n.in.In[2])
+	}
+	rows := len(n.dst) / n.c
+	return n.x.pool.do(n, (rows+n.rows-1)/n.rows, len(n.dst)/2)
+}
+
+func (n *layerNorm) task(_ *worker, i int) {
+	for r := i * n.rows; r < min((i+1)*n.rows, len(n.dst)/n.c); r++ {
+		lo, hi := r*n.c, (r+1)*n.c
+		n.x.tier.LayerNorm(n.dst[lo:hi], n.src[lo:hi], n.gamma, n.beta, n.eps)
+	}
 }

@@ -11,14 +11,20 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/weights"
 )
 
-// castleDenoise is a short sampling run of the small model with made-up inputs.
-func castleDenoise(t *testing.T, prec program.Precision, steps int) (*program.Program, map[string]program.Tensor, program.WeightSource) {
+func openCastle(t testing.TB) *sdxl.Model {
 	t.Helper()
 	m, err := sdxl.Open("../../examples/castle/model", weights.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
+	return m
+}
+
+// castleDenoise is a short sampling run of the small model with made-up inputs.
+func castleDenoise(t *testing.T, prec program.Precision, steps int) (*program.Program, map[string]program.Tensor, program.WeightSource) {
+	t.Helper()
+	m := openCastle(t)
 	d := sdxl.Denoise{UNet: m.UNet, Precision: prec, Batch: 1, Height: 9, Width: 7, Tokens: 77, Pooled: m.Text[1].Projection, Steps: steps, Guidance: 5}
 	p := d.Program()
 	src, err := m.Weights(sdxl.UNet)

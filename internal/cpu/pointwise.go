@@ -1,55 +1,86 @@
 package cpu
 
 import (
-	"context"
-
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
 	"github.com/seed-8af8f8e1/flow/internal/numeric"
 	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
-// function is an activation's definition; nil for none.
-func function(a program.Activation) func(float32) float32 {
+// activation is a function of slices; nil for none.
+func (x *exec) activation(a program.Activation) func(dst, x []float32) {
 	switch a {
 	case program.SiLU:
-		return numeric.SiLU
+		return x.tier.SiLU
 	case program.GELU:
-		return numeric.GELU
+		return x.tier.GELU
 	case program.QuickGELU:
-		return numeric.QuickGELU
+		return x.tier.QuickGELU
 	case program.GELUTanh:
-		return numeric.GELUTanh
+		return func(dst, x []float32) { kernel.Map(dst, x, numeric.GELUTanh) }
 	case program.ReLU:
-		return func(x float32) float32 { return max(x, 0) }
+		return func(dst, x []float32) { kernel.Map(dst, x, func(v float32) float32 { return max(v, 0) }) }
 	}
 	return nil
 }
 
-// span is the number of elements that a pointwise task treats.
-const span = 1 << 12
+// pointwise is an operation that treats each element alone; a task is a stretch of elements.
+type pointwise struct {
+	x    *exec
+	in   *program.Instr
+	act  func(dst, x []float32)
+	span int // elements of a task
+	row  int // elements of a row of the result
 
-// pointwise runs the operations that treat each element alone.
-func (x *exec) pointwise(ctx context.Context, in *program.Instr) error {
-	dst, a := x.f32(in.Out[0]), x.f32(in.In[0])
-	if _, ok := in.Op.(*program.GEGLU); ok {
-		n := x.p.Shape(in.Out[0])[len(x.p.Shape(in.Out[0]))-1]
-		return x.rows(ctx, len(dst)/n, n, func(r int) { kernel.GEGLU(dst[r*n:(r+1)*n], a[2*r*n:2*(r+1)*n]) })
+	dst, a, b, c []float32
+}
+
+func (x *exec) newPointwise(in *program.Instr) *pointwise {
+	s := x.p.Shape(in.Out[0])
+	p := &pointwise{x: x, in: in, span: floats, row: s[len(s)-1]}
+	switch op := in.Op.(type) {
+	case *program.Activate:
+		p.act = x.activation(op.Act)
+	case *program.GEGLU:
+		p.span = max(1, floats/p.row) * p.row
 	}
-	return x.pool.do(ctx, (len(dst)+span-1)/span, func(_, i int) {
-		lo, hi := i*span, min((i+1)*span, len(dst))
-		switch op := in.Op.(type) {
-		case *program.Activate:
-			kernel.Map(dst[lo:hi], a[lo:hi], function(op.Act))
-		case *program.Add:
-			kernel.Add(dst[lo:hi], a[lo:hi], x.f32(in.In[1])[lo:hi])
-		case *program.Affine:
-			kernel.Affine(dst[lo:hi], a[lo:hi], op.Mul, op.Add)
-		case *program.Guidance:
-			kernel.Guidance(dst[lo:hi], a[lo:hi], x.f32(in.In[1])[lo:hi], op.Scale)
-		case *program.SolverStep:
-			solverStep(op.Prediction, dst[lo:hi], a[lo:hi], x.f32(in.In[1])[lo:hi], (*[4]float32)(x.f32(in.In[2])))
+	return p
+}
+
+func (p *pointwise) run() error {
+	p.dst, p.a = p.x.f32(p.in.Out[0]), p.x.f32(p.in.In[0])
+	if len(p.in.In) > 1 {
+		p.b = p.x.f32(p.in.In[1])
+	}
+	if len(p.in.In) > 2 {
+		p.c = p.x.f32(p.in.In[2])
+	}
+	cost := len(p.dst)
+	if p.act == nil {
+		cost /= 4
+	}
+	return p.x.pool.do(p, (len(p.dst)+p.span-1)/p.span, cost)
+}
+
+func (p *pointwise) task(_ *worker, i int) {
+	lo, hi := i*p.span, min((i+1)*p.span, len(p.dst))
+	dst := p.dst[lo:hi]
+	switch op := p.in.Op.(type) {
+	case *program.Activate:
+		p.act(dst, p.a[lo:hi])
+	case *program.GEGLU:
+		for ; lo < hi; lo += p.row {
+			row := p.a[2*lo : 2*lo+2*p.row]
+			p.x.tier.MulGELU(p.dst[lo:lo+p.row], row[:p.row], row[p.row:])
 		}
-	})
+	case *program.Add:
+		p.x.tier.Add(dst, p.a[lo:hi], p.b[lo:hi])
+	case *program.Affine:
+		kernel.Affine(dst, p.a[lo:hi], op.Mul, op.Add)
+	case *program.Guidance:
+		kernel.Guidance(dst, p.a[lo:hi], p.b[lo:hi], op.Scale)
+	case *program.SolverStep:
+		solverStep(op.Prediction, dst, p.a[lo:hi], p.b[lo:hi], (*[4]float32)(p.c))
+	}
 }
 
 // solverStep is one step of DDIM; see [program.SolverStep].

@@ -6,12 +6,40 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+
+	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
 )
 
-// pool divides tasks among workers.
+// job is work that is cut into tasks; any worker may do any task, in any order.
+type job interface{ task(w *worker, i int) }
+
+// worker is what one goroutine needs for its tasks.
+type worker struct {
+	pool    *pool
+	id      int
+	wake    chan struct{}
+	scratch []float32
+	acc     kernel.Tile
+	taps    [][kernel.MR][]float32
+	soft    [queryRows]kernel.Softmax
+}
+
+// pool divides tasks among workers. The goroutine that calls do is worker 0; the others live from
+// start to stop, and wait between jobs.
 type pool struct {
 	threads int
 	guard   func(func() error) error // catches faults in mapped weights
+
+	workers []*worker
+	alive   sync.WaitGroup
+	ctx     context.Context
+
+	// The current job.
+	job  job
+	n    int
+	next atomic.Int64
+	busy sync.WaitGroup
+	errs []error // by worker
 }
 
 // WorkerPanic carries a panic of a worker to the goroutine that called Run.
@@ -25,53 +53,98 @@ func (p *WorkerPanic) Error() string {
 	return fmt.Sprintf("panic in a worker: %v\n%s", p.Value, p.Stack)
 }
 
-// do runs task(worker, i) for each i below n on the workers; a worker has one number below
-// threads. It stops early, with the context's error, between two tasks.
-func (p *pool) do(ctx context.Context, n int, task func(worker, i int)) error {
-	workers := min(p.threads, n)
-	if workers <= 1 {
-		return p.work(ctx, 0, n, new(atomic.Int64), task)
+// start wakes the workers for one run.
+func (p *pool) start(ctx context.Context) {
+	p.ctx = ctx
+	p.errs = make([]error, p.threads)
+	for _, w := range p.workers[1:] {
+		w.wake = make(chan struct{}, 1)
+		p.alive.Go(func() {
+			for p.serve(w) {
+			}
+		})
 	}
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	errs := make([]error, workers)
-	for w := 1; w < workers; w++ {
-		wg.Go(func() { errs[w] = p.work(ctx, w, n, &next, task) })
+}
+
+// stop ends the run's workers and waits for them, also where a panic has left a job unfinished.
+func (p *pool) stop() {
+	p.next.Store(1 << 62)
+	for _, w := range p.workers[1:] {
+		close(w.wake)
 	}
-	errs[0] = p.work(ctx, 0, n, &next, task)
-	wg.Wait()
-	for _, err := range errs {
+	p.alive.Wait()
+	p.job = nil
+}
+
+// small is the cost of a job below which waking the others takes longer than doing it alone.
+const small = 20_000
+
+// do runs tasks 0..n-1 of a job. It stops early, with the context's error, between
+// two tasks. cost is a rough estimate of the whole job in nanoseconds.
+func (p *pool) do(j job, n, cost int) error {
+	p.job, p.n = j, n
+	p.next.Store(0)
+	helpers := min(p.threads, n) - 1
+	if helpers <= 0 || cost < small {
+		return p.work(p.workers[0])
+	}
+	p.busy.Add(helpers)
+	for _, w := range p.workers[1 : 1+helpers] {
+		w.wake <- struct{}{}
+	}
+	p.errs[0] = p.work(p.workers[0])
+	p.busy.Wait()
+	var first error
+	for i := range p.errs[:1+helpers] {
+		err := p.errs[i]
+		p.errs[i] = nil
 		if wp, ok := err.(*WorkerPanic); ok {
 			panic(wp)
 		}
-		if err != nil {
-			return err
+		if first == nil {
+			first = err
 		}
 	}
-	return nil
+	return first
 }
 
-func (p *pool) work(ctx context.Context, worker, n int, next *atomic.Int64, task func(worker, i int)) (err error) {
-	return p.guard(func() (err error) {
-		if worker != 0 {
-			defer func() {
-				if v := recover(); v != nil {
-					if _, fault := v.(interface{ Addr() uintptr }); fault {
-						panic(v) // a fault in mapped memory: the guard's
-					}
-					err = &WorkerPanic{v, string(debug.Stack())}
-				}
-			}()
+// work does tasks of the current job until none is left.
+func (p *pool) work(w *worker) error {
+	for {
+		if err := p.ctx.Err(); err != nil {
+			return err
 		}
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= n {
-				return nil
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			task(worker, i)
+		i := int(p.next.Add(1)) - 1
+		if i >= p.n {
+			return nil
 		}
+		p.job.task(w, i)
+	}
+}
+
+// stopped says whether the run is cancelled: long tasks ask now and then, and may then stop anywhere.
+func (w *worker) stopped() bool { return w.pool.ctx.Err() != nil }
+
+// serve does its share of jobs until the pool stops (false) or a fault or panic ends one (true).
+func (p *pool) serve(w *worker) (again bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.errs[w.id] = &WorkerPanic{v, string(debug.Stack())}
+			again = true
+			p.busy.Done()
+		}
+	}()
+	err := p.guard(func() error {
+		for range w.wake {
+			p.errs[w.id] = p.work(w)
+			p.busy.Done()
+		}
+		return nil
 	})
+	if err == nil {
+		return false
+	}
+	p.errs[w.id] = err
+	p.busy.Done()
+	return true
 }

@@ -1,232 +1,263 @@
 package cpu
 
 import (
-	"context"
-
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
 	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
-// image is an operand or result seen as batch x rows x columns x channels.
-type image struct {
-	b, h, w, c int
-	stride     int // floats from pixel to pixel
-	data       []float32
+// product computes linear layers and convolutions. A task is a group of panels (of 16 outputs each)
+// over a stretch of rows: it packs the panels' weights, unless they are kept, and runs them
+// over its rows.
+type product struct {
+	x     *exec
+	in    *program.Instr
+	op    *program.Product
+	segs  []segment
+	out   image
+	round bool
+	dot   kernel.Dot
+
+	rows, panels int // of the whole product
+	panel        int // floats of a packed panel
+	border       int // floats that stand for a pixel on the border
+	transposing  int // floats of working memory of packing
+	macs         int // of a panel's row
+
+	chunk, chunks int // rows of a task; tasks along the rows
+	group, groups int // panels of a task; tasks along the outputs
+
+	keep    bool // packed panels stay from step to step
+	packed  []float32
+	packing packJob
+
+	biases [][]float32
+	batch  []float32 // the batch bias, or nil
 }
 
-func imageOf(shape []int, data []float32) image {
-	n := len(shape)
-	im := image{b: shape[0], h: 1, w: 1, c: shape[n-1], stride: shape[n-1], data: data}
-	switch n {
-	case 3:
-		im.w = shape[1]
-	case 4:
-		im.h, im.w = shape[1], shape[2]
-	}
-	return im
-}
-
-func (im *image) pixels() int { return im.b * im.h * im.w }
-
-// segment is one segment of a product, ready to run.
+// segment is one segment of a product.
 type segment struct {
 	*program.Segment
-	x     image
-	w     kernel.Weight
-	panel int // offset of its panels in the packed ones
-	even  int // channels of a tap in a panel
+	x      image
+	w      kernel.Weight
+	panel  int  // offset of its weights in a panel
+	tap    int  // its first tap among those of all segments
+	even   int  // channels of a tap in a panel
+	linear bool // output row i is made of input pixel i
+	round  roundJob
 }
 
-// productScratch is the working memory of a product: floats of rounded operands, floats of panels.
-func (x *exec) productScratch(in *program.Instr, op *program.Product) (shared, panel int) {
-	round := op.Prec == program.BF16
-	for i := range op.Segments {
-		s := &op.Segments[i]
-		im := imageOf(x.p.Shape(in.In[s.X]), nil)
-		panel += kernel.PanelLen(im.c, s.KH*s.KW, round)
-		if round {
-			shared += im.pixels() * (im.c + im.c&1)
+func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, needs) {
+	p := &product{x: x, in: in, op: op, round: op.Prec == program.BF16, dot: x.tier.F32, segs: make([]segment, len(op.Segments)),
+		out: imageOf(x.p.Shape(in.Out[0]), nil), biases: make([][]float32, len(op.Biases))}
+	if p.round {
+		p.dot = x.tier.BF16
+	}
+	p.packing = packJob{p}
+	var n needs
+	for i := range p.segs {
+		s := &p.segs[i]
+		s.Segment = &op.Segments[i]
+		s.x, s.w = imageOf(x.p.Shape(in.In[s.X]), nil), x.weights[in.In[s.W]]
+		taps := s.KH * s.KW
+		s.panel, s.tap, s.even = p.panel, n.taps, s.x.c
+		s.linear = taps == 1 && s.Stride == 1 && s.PadTop == 0 && s.PadLeft == 0 && s.x.h == p.out.h && s.x.w == p.out.w
+		if p.round {
+			s.even += s.even & 1
+			n.shared += s.x.pixels() * s.even
 		}
+		p.panel += kernel.PanelLen(s.x.c, taps, p.round)
+		p.border = max(p.border, s.even)
+		p.transposing = max(p.transposing, kernel.PackScratch(taps))
+		n.taps += taps
 	}
-	return shared, panel + widest(op, in, x.p)
+	p.rows, p.panels = p.out.pixels(), (p.out.c+kernel.NR-1)/kernel.NR
+	p.macs = p.panel
+	p.cut()
+	n.worker = p.border + p.transposing + p.group*p.panel
+	return p, n
 }
 
-// widest is the number of zeros that stand for a pixel on the border.
-func widest(op *program.Product, in *program.Instr, p *program.Program) int {
-	n := 0
-	for i := range op.Segments {
-		shape := p.Shape(in.In[op.Segments[i].X])
-		n = max(n, shape[len(shape)-1]+1)
+// cut chooses the size of tasks: groups of panels that fit a second-level cache, all rows where the groups
+// alone keep the workers busy, and not fewer rows than packing is worth.
+func (p *product) cut() {
+	const cached = 1 << 15 // floats
+	least := 192
+	if p.keep {
+		least = 4 * kernel.MR
 	}
-	return n
+	p.group = min(p.panels, max(1, cached/p.panel))
+	wanted := 1
+	if p.x.pool.threads > 1 {
+		wanted = 4 * p.x.pool.threads
+	}
+	for p.count(); p.chunks*p.groups < wanted && p.group > 1; p.count() {
+		p.group = (p.group + 1) / 2
+	}
+	p.chunk = p.rows
+	for p.count(); p.chunks*p.groups < wanted && p.chunk > least; p.count() {
+		p.chunk = (p.chunk/2 + kernel.MR - 1) / kernel.MR * kernel.MR
+	}
 }
 
-// product computes linear layers and convolutions. A task is one panel of outputs over a
-// stretch of rows: it packs the panel's weights once and runs them over its rows.
-func (x *exec) product(ctx context.Context, in *program.Instr, op *program.Product) error {
-	segs, err := x.segments(ctx, in, op)
-	if err != nil {
+func (p *product) count() {
+	if p.chunk == 0 {
+		p.chunk = p.rows
+	}
+	p.chunks, p.groups = (p.rows+p.chunk-1)/p.chunk, (p.panels+p.group-1)/p.group
+}
+
+func (p *product) run() error {
+	p.out.data = p.x.f32(p.in.Out[0])
+	if err := p.operands(); err != nil {
 		return err
 	}
-	out := imageOf(x.p.Shape(in.Out[0]), x.f32(in.Out[0]))
-	rows, panels := out.pixels(), (out.c+kernel.NR-1)/kernel.NR
-	chunk := rowChunk(rows, panels, x.pool.threads)
-	chunks := (rows + chunk - 1) / chunk
-	round := op.Prec == program.BF16
-	return x.pool.do(ctx, chunks*panels, func(worker, i int) {
-		t := productTask{x: x, in: in, op: op, segs: segs, out: out, n0: i / chunks * kernel.NR, scratch: x.scratch[worker]}
-		t.pack(round)
-		from := i % chunks * chunk
-		for r := from; r < min(from+chunk, rows); r += kernel.MR {
-			t.tile(r, min(kernel.MR, min(from+chunk, rows)-r), round)
+	for k, b := range p.op.Biases {
+		p.biases[k] = p.x.f32(p.in.In[b])
+	}
+	if p.op.BatchBias >= 0 {
+		p.batch = p.x.f32(p.in.In[p.op.BatchBias])
+	}
+	if p.keep && p.packed == nil {
+		if err := p.packAll(); err != nil {
+			return err
 		}
-	})
+	}
+	const macsPerNanosecond = 50
+	return p.x.pool.do(p, p.chunks*p.groups, p.rows*p.panels*p.macs/macsPerNanosecond)
 }
 
-// rowChunk is the number of rows of a task: all where the panels alone keep the workers busy, and not
-// fewer than a packed panel is worth.
-func rowChunk(rows, panels, threads int) int {
-	const least = 192
-	chunk := rows
-	for panels*((rows+chunk-1)/chunk) < 4*threads && chunk > least {
-		chunk = (chunk/2 + kernel.MR - 1) / kernel.MR * kernel.MR
-	}
-	return chunk
-}
-
-// segments prepares the operands: for bf16 each is rounded once, its channels padded to even.
-func (x *exec) segments(ctx context.Context, in *program.Instr, op *program.Product) ([]segment, error) {
-	segs := make([]segment, len(op.Segments))
-	shared, panel := 0, 0
-	for i := range segs {
-		s := &segs[i]
-		s.Segment = &op.Segments[i]
-		id := in.In[s.X]
-		s.x, s.w = imageOf(x.p.Shape(id), x.f32(id)), x.weights[in.In[s.W]]
-		s.panel, s.even = panel, s.x.c
-		if op.Prec == program.BF16 {
-			s.even += s.even & 1
-			n := s.x.pixels() * s.even
-			if err := x.roundImage(ctx, &s.x, x.rounded[shared:shared+n], s.even); err != nil {
-				return nil, err
-			}
-			shared += n
-		}
-		panel += s.even * s.KH * s.KW * kernel.NR
-	}
-	return segs, nil
-}
-
-// roundImage makes im a rounded copy of itself in dst.
-func (x *exec) roundImage(ctx context.Context, im *image, dst []float32, stride int) error {
-	const pixels = 256
-	n := im.pixels()
-	err := x.pool.do(ctx, (n+pixels-1)/pixels, func(_, i int) {
-		if stride == im.c {
-			lo, hi := i*pixels*stride, min(n, (i+1)*pixels)*stride
-			kernel.RoundBF16(dst[lo:hi], im.data[lo:hi])
-			return
-		}
-		for p := i * pixels; p < min(n, (i+1)*pixels); p++ {
-			kernel.RoundBF16(dst[p*stride:p*stride+im.c], im.data[p*im.c:(p+1)*im.c])
-			dst[(p+1)*stride-1] = 0
-		}
-	})
-	im.data, im.stride = dst, stride
-	return err
-}
-
-// productTask is one panel of outputs over some rows.
-type productTask struct {
-	x       *exec
-	in      *program.Instr
-	op      *program.Product
-	segs    []segment
-	out     image
-	n0      int       // first output of the panel
-	scratch []float32 // zeros for the border, then the packed panels
-	panels  []float32
-	zeros   []float32
-	taps    [][kernel.MR][]float32
-}
-
-// pack widens the panel's weights.
-func (t *productTask) pack(round bool) {
-	n := widest(t.op, t.in, t.x.p)
-	t.zeros, t.panels = t.scratch[:n], t.scratch[n:]
-	clear(t.zeros)
-	most := 0
-	for i := range t.segs {
-		most = max(most, t.segs[i].KH*t.segs[i].KW)
-	}
-	t.taps = make([][kernel.MR][]float32, most)
-	for i := range t.segs {
-		s := &t.segs[i]
-		kernel.Pack(t.panels[s.panel:], s.w, s.WOffset, s.x.c, t.n0, t.out.c, round)
-	}
-}
-
-// tile computes rows [r0,r0+rows) of the panel.
-func (t *productTask) tile(r0, rows int, round bool) {
-	var acc kernel.Tile
-	t.start(&acc, r0, rows)
-	dot := t.x.products.F32
-	if round {
-		dot = t.x.products.BF16
-	}
-	for i := range t.segs {
-		s := &t.segs[i]
-		taps := t.taps[:s.KH*s.KW]
-		for k := range taps {
-			for r := range taps[k] {
-				taps[k][r] = t.pixel(s, r0+min(r, rows-1), k/s.KW, k%s.KW)
-			}
-		}
-		dot(&acc, taps, t.panels[s.panel:], s.even, rows)
-	}
-	n := min(kernel.NR, t.out.c-t.n0)
-	for r := range rows {
-		copy(t.out.data[(r0+r)*t.out.c+t.n0:][:n], acc[r*kernel.NR:])
-	}
-}
-
-// start sets the accumulators to the biases.
-func (t *productTask) start(acc *kernel.Tile, r0, rows int) {
-	n := min(kernel.NR, t.out.c-t.n0)
-	perBatch := t.out.h * t.out.w
-	for r := range rows {
-		a := acc[r*kernel.NR:][:n]
-		for k, b := range t.op.Biases {
-			bias := t.x.f32(t.in.In[b])[t.n0:]
-			for j := range a {
-				if k == 0 {
-					a[j] = bias[j]
-				} else {
-					a[j] += bias[j]
-				}
-			}
-		}
-		if t.op.BatchBias < 0 {
+// operands places the inputs: for bf16 each is rounded once, its channels padded to even.
+func (p *product) operands() error {
+	take := carver(p.x.shared)
+	for i := range p.segs {
+		s := &p.segs[i]
+		s.x = p.x.image(p.in.In[s.X])
+		if !p.round {
 			continue
 		}
-		bias := t.x.f32(t.in.In[t.op.BatchBias])[(r0+r)/perBatch*t.out.c+t.n0:]
-		for j := range a {
-			if len(t.op.Biases) == 0 {
-				a[j] = bias[j]
-			} else {
-				a[j] += bias[j]
-			}
+		s.round = roundJob{x: p.x, src: s.x, dst: take.floats(s.x.pixels() * s.even), stride: s.even}
+		if err := s.round.run(); err != nil {
+			return err
+		}
+		s.x.data, s.x.stride = s.round.dst, s.even
+	}
+	return nil
+}
+
+func (p *product) task(w *worker, i int) {
+	take := carver(w.scratch)
+	zeros, scratch := take.floats(p.border), take.floats(p.transposing)
+	clear(zeros)
+	first := i / p.chunks * p.group
+	n := min(p.group, p.panels-first)
+	panels := p.packed
+	if panels != nil {
+		panels = panels[first*p.panel:]
+	} else {
+		panels = take.floats(n * p.panel)
+		for k := range n {
+			p.pack(panels[k*p.panel:], scratch, first+k)
+		}
+	}
+	from := i % p.chunks * p.chunk
+	to := min(from+p.chunk, p.rows)
+	for r, k := from, 1; r < to; r, k = r+kernel.MR, k+1 {
+		if k%16 == 0 && w.stopped() {
+			return
+		}
+		p.tiles(w, zeros, panels, first, n, r, min(kernel.MR, to-r))
+	}
+}
+
+// tiles computes rows [r0,r0+rows) of n panels from the first on.
+func (p *product) tiles(w *worker, zeros, panels []float32, first, n, r0, rows int) {
+	for i := range p.segs {
+		p.point(&p.segs[i], w.taps, zeros, r0, rows)
+	}
+	for k := range n {
+		n0 := (first + k) * kernel.NR
+		p.begin(&w.acc, n0, r0, rows)
+		for i := range p.segs {
+			s := &p.segs[i]
+			p.dot(&w.acc, w.taps[s.tap:s.tap+s.KH*s.KW], panels[k*p.panel+s.panel:], s.even, rows)
+		}
+		c := min(kernel.NR, p.out.c-n0)
+		for r := range rows {
+			copy(p.out.data[(r0+r)*p.out.c+n0:][:c], w.acc[r*kernel.NR:])
 		}
 	}
 }
 
-// pixel is the input pixel under tap (ky,kx) for output row r; zeros on the border.
-func (t *productTask) pixel(s *segment, r, ky, kx int) []float32 {
-	perBatch := t.out.h * t.out.w
-	b, rest := r/perBatch, r%perBatch
-	y, x := rest/t.out.w*s.Stride-s.PadTop+ky, rest%t.out.w*s.Stride-s.PadLeft+kx
-	if y < 0 || y >= s.x.h || x < 0 || x >= s.x.w {
-		return t.zeros
+// begin sets the accumulators to the biases.
+func (p *product) begin(acc *kernel.Tile, n0, r0, rows int) {
+	var init [kernel.NR]float32
+	n := min(kernel.NR, p.out.c-n0)
+	for k, b := range p.biases {
+		b = b[n0 : n0+n]
+		if k == 0 {
+			copy(init[:], b)
+			continue
+		}
+		for j, v := range b {
+			init[j] += v
+		}
 	}
-	return s.x.data[((b*s.x.h+y)*s.x.w+x)*s.x.stride:]
+	perBatch := p.out.h * p.out.w
+	for r := range rows {
+		a := (*[kernel.NR]float32)(acc[r*kernel.NR:])
+		*a = init
+		if p.batch == nil {
+			continue
+		}
+		bias := p.batch[(r0+r)/perBatch*p.out.c+n0:][:n]
+		for j, v := range bias {
+			if len(p.biases) > 0 {
+				v = a[j] + v
+			}
+			a[j] = v
+		}
+	}
+}
+
+// point finds the input pixels under each tap of a segment for rows [r0,r0+rows) of the output; zeros on the border.
+// Rows beyond repeat the last.
+func (p *product) point(s *segment, taps [][kernel.MR][]float32, zeros []float32, r0, rows int) {
+	taps = taps[s.tap : s.tap+s.KH*s.KW]
+	if s.linear {
+		for r := range kernel.MR {
+			taps[0][r] = s.x.data[(r0+min(r, rows-1))*s.x.stride:]
+		}
+		return
+	}
+	x := r0 % p.out.w
+	y := r0 / p.out.w % p.out.h
+	b := r0 / (p.out.w * p.out.h)
+	for r := range kernel.MR {
+		if r >= rows {
+			for k := range taps {
+				taps[k][r] = taps[k][rows-1]
+			}
+			continue
+		}
+		y0, x0 := y*s.Stride-s.PadTop, x*s.Stride-s.PadLeft
+		for k, ky := 0, 0; ky < s.KH; ky++ {
+			row := (b*s.x.h + y0 + ky) * s.x.w
+			inside := uint(y0+ky) < uint(s.x.h)
+			for kx := range s.KW {
+				if inside && uint(x0+kx) < uint(s.x.w) {
+					taps[k][r] = s.x.data[(row+x0+kx)*s.x.stride:]
+				} else {
+					taps[k][r] = zeros
+				}
+				k++
+			}
+		}
+		if x++; x == p.out.w {
+			x = 0
+			if y++; y == p.out.h {
+				y = 0
+				b++
+			}
+		}
+	}
 }

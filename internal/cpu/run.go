@@ -12,20 +12,20 @@ import (
 
 // exec is a compiled program.
 type exec struct {
-	p        *program.Program
-	opt      program.Options
-	products kernel.Products
-	plan     program.MemoryPlan
-	pool     pool
+	p    *program.Program
+	tier kernel.Tier
+	plan program.MemoryPlan
+	pool pool
+	ops  []operation // by instruction
 
 	weights []kernel.Weight // by ID
 	vectors [][]float32     // by ID: weights of one dimension, widened
 
-	shared, perWorker int // floats of working memory
+	needs needs
+	kept  int64 // floats of panels that are kept from step to step
 
-	arena   []float32
-	rounded []float32
-	scratch [][]float32 // by worker
+	arena  []float32
+	shared []float32 // working memory of one operation
 
 	inputs map[program.ID]program.Tensor
 	step   int
@@ -37,13 +37,9 @@ func (x *exec) Run(ctx context.Context, in map[string]program.Tensor, opt progra
 		return nil, err
 	}
 	x.allocate()
-	if err := x.stage(ctx, program.Once, &opt); err != nil {
-		return nil, err
-	}
-	if err := x.loop(ctx, &opt); err != nil {
-		return nil, err
-	}
-	if err := x.stage(ctx, program.After, &opt); err != nil {
+	x.pool.start(ctx)
+	defer x.pool.stop()
+	if err := x.pool.guard(func() error { return x.stages(&opt) }); err != nil {
 		return nil, err
 	}
 	out := make(map[string]program.Tensor, len(x.p.Outputs))
@@ -82,15 +78,25 @@ func (x *exec) allocate() {
 		return
 	}
 	x.arena = make([]float32, x.plan.Bytes/4)
-	x.rounded = make([]float32, x.shared)
-	x.scratch = make([][]float32, x.pool.threads)
-	for i := range x.scratch {
-		x.scratch[i] = make([]float32, x.perWorker)
+	x.shared = make([]float32, x.needs.shared)
+	x.pool.workers = make([]*worker, x.pool.threads)
+	for i := range x.pool.workers {
+		x.pool.workers[i] = &worker{pool: &x.pool, id: i, scratch: make([]float32, x.needs.worker), taps: make([][kernel.MR][]float32, x.needs.taps)}
 	}
 }
 
+func (x *exec) stages(opt *program.RunOptions) error {
+	if err := x.stage(program.Once, opt); err != nil {
+		return err
+	}
+	if err := x.loop(opt); err != nil {
+		return err
+	}
+	return x.stage(program.After, opt)
+}
+
 // loop runs the steps from opt.Start on.
-func (x *exec) loop(ctx context.Context, opt *program.RunOptions) error {
+func (x *exec) loop(opt *program.RunOptions) error {
 	if opt.Start < 0 || opt.Start > x.p.Steps {
 		return fmt.Errorf("a start at step %d of %d", opt.Start, x.p.Steps)
 	}
@@ -106,7 +112,7 @@ func (x *exec) loop(ctx context.Context, opt *program.RunOptions) error {
 		copy(x.f32(c.Body), from)
 	}
 	for x.step = opt.Start; x.step < x.p.Steps; x.step++ {
-		if err := x.stage(ctx, program.Each, opt); err != nil {
+		if err := x.stage(program.Each, opt); err != nil {
 			return err
 		}
 		for _, c := range x.p.Carries {
@@ -132,16 +138,15 @@ func (x *exec) state() map[string]program.Tensor {
 }
 
 // stage runs the instructions of one stage in order.
-func (x *exec) stage(ctx context.Context, s program.Stage, opt *program.RunOptions) error {
+func (x *exec) stage(s program.Stage, opt *program.RunOptions) error {
 	for i := range x.p.Instrs {
-		in := &x.p.Instrs[i]
-		if in.Stage != s {
+		if x.p.Instrs[i].Stage != s {
 			continue
 		}
-		if err := ctx.Err(); err != nil {
+		if err := x.pool.ctx.Err(); err != nil {
 			return err
 		}
-		if err := x.instr(ctx, in); err != nil {
+		if err := x.ops[i].run(); err != nil {
 			return err
 		}
 		if opt.OnInstr != nil {
@@ -173,26 +178,4 @@ func (x *exec) copyOf(id program.ID) program.Tensor {
 		t.F = slices.Clone(x.f32(id))
 	}
 	return t
-}
-
-// instr runs one instruction.
-func (x *exec) instr(ctx context.Context, in *program.Instr) error {
-	switch op := in.Op.(type) {
-	case *program.Product:
-		return x.product(ctx, in, op)
-	case *program.Attention:
-		return x.attention(ctx, in, op)
-	case *program.GroupNorm:
-		return x.groupNorm(ctx, in, op)
-	case *program.LayerNorm:
-		return x.layerNorm(ctx, in, op)
-	case *program.Activate, *program.GEGLU, *program.Add, *program.Affine, *program.Guidance, *program.SolverStep:
-		return x.pointwise(ctx, in)
-	case *program.Upsample, *program.Embed, *program.Row, *program.StepRow, *program.Concat, *program.Slice, *program.Repeat, *program.Reshape:
-		return x.move(in)
-	case *program.Sinusoid:
-		x.sinusoid(in, op)
-		return nil
-	}
-	return fmt.Errorf("%s: the cpu executor has no operation %q", in.Scope, in.Op.Name())
 }

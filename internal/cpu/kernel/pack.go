@@ -33,26 +33,69 @@ func PanelLen(c, taps int, round bool) int {
 	return c * taps * NR
 }
 
+// packSquare is the number of elements of each output that Pack transposes at once where a
+// weight has several taps.
+const packSquare = 144
+
+// PackScratch is the length of Pack's working memory for a weight of so many taps.
+func PackScratch(taps int) int { return max(packSquare, taps) * NR }
+
 // Pack writes channels [from,from+c) of outputs [n0,n0+NR) of w as panels, one a tap: element
 // (tap*c + channel)*NR + j. Outputs from n on are zero. round rounds to bf16
 // and pads the channels of a tap to an even count.
-func Pack(dst Panel, w Weight, from, c, n0, n int, round bool) {
+func (t *Tier) Pack(dst Panel, scratch []float32, w *Weight, from, c, n0, n int, round bool) {
 	padded := c
 	if round {
 		padded += c & 1
 	}
-	clear(dst[:padded*w.Taps*NR])
-	for j := range min(NR, n-n0) {
-		at := ((n0+j)*w.C + from) * w.Taps
-		for ch := range c {
-			for tap := range w.Taps {
-				dst[(tap*padded+ch)*NR+j] = w.at(at)
-				at++
+	dst = dst[:padded*w.Taps*NR]
+	at, step := (n0*w.C+from)*w.Taps, w.C*w.Taps
+	columns := t.Transpose
+	if n-n0 < NR {
+		columns = func(dst []float32, w *Weight, at, step, count int) { transposeSome(dst, w, at, step, count, n-n0) }
+	}
+	if w.Taps == 1 {
+		columns(dst, w, at, step, c)
+	} else {
+		each := max(1, packSquare/w.Taps)
+		for ch := 0; ch < c; ch += each {
+			k := min(each, c-ch)
+			columns(scratch, w, at+ch*w.Taps, step, k*w.Taps)
+			for e := range k * w.Taps {
+				to := (e%w.Taps*padded + ch + e/w.Taps) * NR
+				*(*[NR]float32)(dst[to:]) = [NR]float32(scratch[e*NR:])
 			}
 		}
 	}
+	for tap := 0; tap < w.Taps && padded > c; tap++ {
+		clear(dst[(tap*padded+c)*NR:][:NR])
+	}
 	if round {
-		RoundBF16(dst[:padded*w.Taps*NR], dst)
+		t.RoundBF16(dst, dst)
+	}
+}
+
+func transpose(dst []float32, w *Weight, at, step, n int) { transposeSome(dst, w, at, step, n, NR) }
+
+// transposeSome is transpose for the first rows of NR; the others are zero.
+func transposeSome(dst []float32, w *Weight, at, step, n, rows int) {
+	if rows < NR {
+		clear(dst[:n*NR])
+	}
+	for j := range rows {
+		for e := range n {
+			dst[e*NR+j] = w.at(at + j*step + e)
+		}
+	}
+}
+
+func columns(dst, x []float32, step, n, rows int) {
+	for e := range n {
+		column := (*[NR]float32)(dst[e*NR:])
+		for j := range rows {
+			column[j] = x[j*step+e]
+		}
+		clear(column[rows:])
 	}
 }
 
@@ -73,12 +116,5 @@ func (w *Weight) at(i int) float32 {
 func (w *Weight) Widen(dst []float32, i int) {
 	for k := range dst {
 		dst[k] = w.at(i + k)
-	}
-}
-
-// RoundBF16 rounds operands of a bf16 product: dst[i] = bf16(src[i]).
-func RoundBF16(dst, src []float32) {
-	for i := range dst {
-		dst[i] = numeric.RoundBF16(src[i])
 	}
 }

@@ -9,18 +9,40 @@ func Map(dst, x []float32, f func(float32) float32) {
 	}
 }
 
-// GEGLU writes value * gelu(gate) for one row: x is n values, then n gates.
-func GEGLU(dst, x []float32) {
-	gates := x[len(dst):]
-	for i := range dst {
-		dst[i] = x[i] * numeric.GELU(gates[i])
+func silu(dst, x []float32) {
+	for i, v := range x {
+		dst[i] = numeric.SiLU(v)
 	}
 }
 
-// Add writes x + y.
-func Add(dst, x, y []float32) {
+func gelu(dst, x []float32) {
+	for i, v := range x {
+		dst[i] = numeric.GELU(v)
+	}
+}
+
+func quickGELU(dst, x []float32) {
+	for i, v := range x {
+		dst[i] = numeric.QuickGELU(v)
+	}
+}
+
+func mulGELU(dst, x, y []float32) {
+	for i, v := range x {
+		dst[i] = v * numeric.GELU(y[i])
+	}
+}
+
+func add(dst, x, y []float32) {
 	for i, v := range x {
 		dst[i] = v + y[i]
+	}
+}
+
+// roundBF16 rounds operands of a bf16 product.
+func roundBF16(dst, src []float32) {
+	for i, v := range src {
+		dst[i] = numeric.RoundBF16(v)
 	}
 }
 

@@ -23,19 +23,6 @@ type Panel = []float32
 // tap have at least n elements, used or not.
 type Dot = func(acc *Tile, x [][MR][]float32, w Panel, n, rows int)
 
-// Products are the inner loops of one tier.
-type Products struct {
-	Name string
-	// F32 adds fp32 terms, one IEEE fused multiply-add each.
-	F32 Dot
-	// BF16 adds terms of rounded operands in pairs, odd channel first, with flush to
-	// zero; n is even.
-	BF16 Dot
-}
-
-// Plain is the oracle: plain Go.
-var Plain = Products{Name: "go", F32: productF32, BF16: productBF16}
-
 func productF32(acc *Tile, x [][MR][]float32, w Panel, n, rows int) {
 	if n == 0 {
 		return

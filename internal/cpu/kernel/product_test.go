@@ -10,7 +10,7 @@ import (
 )
 
 // otherTiers are the tiers to be compared with Plain.
-func otherTiers(t testing.TB) []Products {
+func otherTiers(t testing.TB) []Tier {
 	t.Helper()
 	tiers := Tiers()[1:]
 	if len(tiers) == 0 {
@@ -52,7 +52,7 @@ func newDotCase(taps, n, rows int, x, w, acc func() float32) dotCase {
 }
 
 // compare runs a case on Plain and on a tier; round chooses the bf16 loop.
-func (c dotCase) compare(t *testing.T, tier Products, round bool) {
+func (c dotCase) compare(t *testing.T, tier Tier, round bool) {
 	t.Helper()
 	want, got, one, other := c.acc, c.acc, Plain.F32, tier.F32
 	if round {

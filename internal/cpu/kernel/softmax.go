@@ -18,25 +18,34 @@ func NewSoftmax() Softmax { return Softmax{max: float32(math.Inf(-1))} }
 // Block turns the scores s of a block of keys (dot products) into weights p =
 // exp2(s*scale - max) in place and returns the factor for what was summed before.
 // scale includes log2(e).
-func (m *Softmax) Block(s []float32, scale float32) (factor float32) {
+func (m *Softmax) Block(t *Tier, s []float32, scale float32) (factor float32) {
+	top := t.ScaleMax(s, scale)
+	if m.max > top {
+		top = m.max
+	}
+	factor = numeric.Exp2(m.max - top)
+	m.sum = numeric.FMA(m.sum, factor, t.Exp2Sum(s, top))
+	m.max = top
+	return factor
+}
+
+func scaleMax(s []float32, scale float32) float32 {
 	top := float32(math.Inf(-1))
 	for i, v := range s {
-		v *= scale
+		v = float32(v * scale)
 		s[i] = v
 		if v > top || v != v {
 			top = v
 		}
 	}
-	if m.max > top {
-		top = m.max
-	}
-	factor = numeric.Exp2(m.max - top)
+	return top
+}
+
+func exp2Sum(s []float32, top float32) float32 {
 	for i, v := range s {
 		s[i] = numeric.Exp2(v - top)
 	}
-	m.sum = numeric.FMA(m.sum, factor, Sum(s))
-	m.max = top
-	return factor
+	return sum(s)
 }
 
 // Divide ends a row: o[d] / sum.

@@ -1,10 +1,59 @@
 package kernel
 
+// Tier is the set of inner loops for one kind of processor. The slices of one call
+// have one length unless a function says otherwise; dst may be an operand.
+type Tier struct {
+	Name string
+	// F32 adds fp32 terms, one IEEE fused multiply-add each.
+	F32 Dot
+	// BF16 adds terms of rounded operands in pairs, odd channel first, with flush to
+	// zero; n is even.
+	BF16 Dot
+	// RoundBF16 rounds operands of a bf16 product.
+	RoundBF16 func(dst, src []float32)
+	// SiLU, GELU and QuickGELU are those of package numeric, element by element.
+	SiLU, GELU, QuickGELU func(dst, x []float32)
+	// MulGELU writes x * GELU(y).
+	MulGELU func(dst, x, y []float32)
+	// Add writes x + y.
+	Add func(dst, x, y []float32)
+	// ScaleMax multiplies s by scale and returns the maximum: -Inf for none, NaN where one is NaN.
+	ScaleMax func(s []float32, scale float32) float32
+	// Exp2Sum makes s = Exp2(s - top) and returns the sum in 16 lanes.
+	Exp2Sum func(s []float32, top float32) float32
+	// Sum adds up in 16 lanes; Squares adds (x - mean)^2, each by one fused multiply-add.
+	Sum     func(x []float32) float32
+	Squares func(x []float32, mean float32) float32
+	// Normalize writes fma((x-mean)*rstd, gamma, beta).
+	Normalize func(dst, x, gamma, beta []float32, mean, rstd float32)
+	// Scale writes fma(x, a, b) by channel: x and dst are pixels of len(a) channels, stride apart.
+	Scale func(dst []float32, dstStride int, x []float32, xStride int, a, b []float32, pixels int)
+	// BlockMoments takes the moments of n <= 8 pixels of len(mean) channels, stride apart,
+	// and merges them to mean and m2 by f; the first block replaces what was there.
+	BlockMoments func(mean, m2, x []float32, stride, n int, f mergeFactors)
+	// MergeMoments merges (meanB, m2B) to (mean, m2).
+	MergeMoments func(mean, m2, meanB, m2B []float32, f mergeFactors)
+	// Transpose widens n elements from each of NR rows of a weight, step elements apart, the first at
+	// element at: dst[e*NR+j] = w[at+j*step+e].
+	Transpose func(dst []float32, w *Weight, at, step, n int)
+	// Columns does the same for n elements of the first rows (at most NR) rows of x; the others are zero.
+	Columns func(dst, x []float32, step, n, rows int)
+}
+
+// Plain is the oracle: plain Go.
+var Plain = Tier{
+	Name: "go", F32: productF32, BF16: productBF16, RoundBF16: roundBF16,
+	SiLU: silu, GELU: gelu, QuickGELU: quickGELU, MulGELU: mulGELU, Add: add,
+	ScaleMax: scaleMax, Exp2Sum: exp2Sum,
+	Sum: sum, Squares: squares, Normalize: normalize, Scale: scale,
+	BlockMoments: blockMoments, MergeMoments: mergeMoments, Transpose: transpose, Columns: columns,
+}
+
 // Tiers lists the tiers that this machine can run, the plain one first, the best last.
-func Tiers() []Products { return append([]Products{Plain}, machineTiers()...) }
+func Tiers() []Tier { return append([]Tier{Plain}, machineTiers()...) }
 
 // Best is the best tier that FLOW_CPU does not switch off.
-func Best() Products {
+func Best() Tier {
 	best := Plain
 	for _, t := range machineTiers() {
 		if !switchedOff(t.Name) {

@@ -2,4 +2,4 @@
 
 package kernel
 
-func machineTiers() []Products { return nil }
+func machineTiers() []Tier { return nil }

@@ -2,20 +2,6 @@
 
 package kernel
 
-//go:generate go run ./_gen
-
-// f32AVX2 adds taps*n fp32 terms to acc: x points at one array of rows for each tap, w at
-// taps*n channels of NR weights. 0 < taps, 0 <= n, 0 < rows <= MR.
-//
-//go:noescape
-func f32AVX2(acc *Tile, x *[MR][]float32, w *float32, taps, n, rows int)
-
-// bf16AVX2 is f32AVX2 with the odd channel of each pair first and results
-// flushed to zero; n is even. It sets that mode for its own time.
-//
-//go:noescape
-func bf16AVX2(acc *Tile, x *[MR][]float32, w *float32, taps, n, rows int)
-
 // mostTerms bounds the channels of one call, and so the time (about 30 us) for which its
 // goroutine cannot be preempted.
 const mostTerms = 1 << 14

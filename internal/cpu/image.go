@@ -1,0 +1,36 @@
+package cpu
+
+import "github.com/seed-8af8f8e1/flow/internal/program"
+
+// image is an operand or result seen as batch x rows x columns x channels.
+type image struct {
+	b, h, w, c int
+	stride     int // floats from pixel to pixel
+	data       []float32
+}
+
+func imageOf(shape []int, data []float32) image {
+	n := len(shape)
+	im := image{b: shape[0], h: 1, w: 1, c: shape[n-1], stride: shape[n-1], data: data}
+	switch n {
+	case 3:
+		im.w = shape[1]
+	case 4:
+		im.h, im.w = shape[1], shape[2]
+	}
+	return im
+}
+
+// image is a value of the program and where it lies.
+func (x *exec) image(id program.ID) image { return imageOf(x.p.Shape(id), x.f32(id)) }
+
+func (im *image) pixels() int { return im.b * im.h * im.w }
+
+// carver divides working memory.
+type carver []float32
+
+func (c *carver) floats(n int) []float32 {
+	part := (*c)[:n:n]
+	*c = (*c)[n:]
+	return part
+}

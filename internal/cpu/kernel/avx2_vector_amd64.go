@@ -1,0 +1,140 @@
+//go:build !purego
+
+package kernel
+
+import "unsafe"
+
+// mostElements bounds the elements of one call of a function (about 50 us at most); callers cut
+// longer work, and reductions, whose length is a layer's width, are short by nature.
+const mostElements = 1 << 14
+
+// ofOne makes a function of slices from one that is limited and unchecked.
+func ofOne(f func(dst, x *float32, n int)) func(dst, x []float32) {
+	return func(dst, x []float32) {
+		dst = dst[:len(x)]
+		for len(x) > 0 {
+			n := min(len(x), mostElements)
+			f(&dst[0], &x[0], n)
+			dst, x = dst[n:], x[n:]
+		}
+	}
+}
+
+// ofTwo is ofOne for two operands.
+func ofTwo(f func(dst, x, y *float32, n int)) func(dst, x, y []float32) {
+	return func(dst, x, y []float32) {
+		dst, y = dst[:len(x)], y[:len(x)]
+		for len(x) > 0 {
+			n := min(len(x), mostElements)
+			f(&dst[0], &x[0], &y[0], n)
+			dst, x, y = dst[n:], x[n:], y[n:]
+		}
+	}
+}
+
+func scaleMaxInCalls(s []float32, scale float32) float32 {
+	if len(s) == 0 || len(s) > mostElements {
+		return scaleMax(s, scale)
+	}
+	return scaleMaxAVX2(&s[0], len(s), scale)
+}
+
+func exp2SumInCalls(s []float32, top float32) float32 {
+	if len(s) == 0 || len(s) > mostElements {
+		return exp2Sum(s, top)
+	}
+	return exp2SumAVX2(&s[0], len(s), top)
+}
+
+func sumInCalls(x []float32) float32 {
+	if len(x) == 0 || len(x) > mostElements {
+		return sum(x)
+	}
+	return sumAVX2(&x[0], len(x))
+}
+
+func squaresInCalls(x []float32, mean float32) float32 {
+	if len(x) == 0 || len(x) > mostElements {
+		return squares(x, mean)
+	}
+	return squaresAVX2(&x[0], len(x), mean)
+}
+
+func normalizeInCalls(dst, x, gamma, beta []float32, mean, rstd float32) {
+	dst, gamma, beta = dst[:len(x)], gamma[:len(x)], beta[:len(x)]
+	for len(x) > 0 {
+		n := min(len(x), mostElements)
+		normalizeAVX2(&dst[0], &x[0], &gamma[0], &beta[0], n, mean, rstd)
+		dst, x, gamma, beta = dst[n:], x[n:], gamma[n:], beta[n:]
+	}
+}
+
+func scaleInCalls(dst []float32, dstStride int, x []float32, xStride int, a, b []float32, pixels int) {
+	n := len(a)
+	if n == 0 || pixels == 0 {
+		return
+	}
+	_, _, _ = dst[(pixels-1)*dstStride+n-1], x[(pixels-1)*xStride+n-1], b[n-1]
+	for p := 0; p < pixels; {
+		k := min(pixels-p, max(1, mostElements/n))
+		scaleAVX2(&dst[p*dstStride], &x[p*xStride], dstStride, xStride, &a[0], &b[0], n, k)
+		p += k
+	}
+}
+
+func blockMomentsInCalls(mean, m2, x []float32, stride, n int, f mergeFactors) {
+	c := len(mean)
+	if c == 0 {
+		return
+	}
+	_, _ = m2[c-1], x[(n-1)*stride+c-1]
+	blockMomentsAVX2(&mean[0], &m2[0], &x[0], c, stride, n, float32(1/float64(n)), f.share, f.weight, f.first)
+}
+
+func mergeMomentsInCalls(mean, m2, meanB, m2B []float32, f mergeFactors) {
+	c := len(mean)
+	if c == 0 {
+		return
+	}
+	_, _, _ = m2[c-1], meanB[c-1], m2B[c-1]
+	mergeMomentsAVX2(&mean[0], &m2[0], &meanB[0], &m2B[0], c, f.share, f.weight)
+}
+
+func transposeInCalls(dst []float32, w *Weight, at, step, n int) {
+	size := [...]int{F32: 4, F16: 2, BF16: 2, F64: 0}[w.Format]
+	whole := n &^ 7
+	if whole == 0 || size == 0 {
+		transpose(dst, w, at, step, n)
+		return
+	}
+	_, _ = dst[n*NR-1], w.Data[(at+(NR-1)*step+n)*size-1]
+	for e := 0; e < whole; {
+		k := min(whole-e, mostElements/NR)
+		src, to := &w.Data[(at+e)*size], &dst[e*NR]
+		switch w.Format {
+		case F16:
+			transposeF16AVX2(to, src, step*size, k)
+		case BF16:
+			transposeBF16AVX2(to, src, step*size, k)
+		default:
+			transposeF32AVX2(to, src, step*size, k)
+		}
+		e += k
+	}
+	if whole < n {
+		transpose(dst[whole*NR:], w, at+whole, step, n-whole)
+	}
+}
+
+func columnsInCalls(dst, x []float32, step, n, rows int) {
+	whole := n &^ 7
+	if rows < NR || whole == 0 || n > mostElements/NR {
+		columns(dst, x, step, n, rows)
+		return
+	}
+	_, _ = dst[n*NR-1], x[(NR-1)*step+n-1]
+	transposeF32AVX2(&dst[0], (*byte)(unsafe.Pointer(&x[0])), 4*step, whole)
+	if whole < n {
+		columns(dst[whole*NR:], x[whole:], step, n-whole, rows)
+	}
+}

@@ -1,0 +1,258 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// sameSlices fails where got is not want, to the bit.
+func sameSlices(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d elements, want %d", what, len(got), len(want))
+	}
+	for i := range want {
+		if !sameBits(got[i], want[i]) {
+			t.Fatalf("%s[%d] is %v (%08x), want %v (%08x)", what, i, got[i], math.Float32bits(got[i]), want[i], math.Float32bits(want[i]))
+		}
+	}
+}
+
+func fill(n int, f func() float32) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = f()
+	}
+	return x
+}
+
+// functionsOf names the functions of one operand.
+func functionsOf(t *Tier) map[string]func(dst, x []float32) {
+	return map[string]func(dst, x []float32){"RoundBF16": t.RoundBF16, "SiLU": t.SiLU, "GELU": t.GELU, "QuickGELU": t.QuickGELU}
+}
+
+// guarded are some elements between two sentinels.
+func guarded(n int) (part, whole []float32) {
+	whole = make([]float32, n+16)
+	for i := range whole {
+		whole[i] = 12345
+	}
+	return whole[8 : 8+n : 8+n], whole
+}
+
+func checkGuards(t *testing.T, what string, whole []float32) {
+	t.Helper()
+	for i := range 8 {
+		if whole[i] != 12345 || whole[len(whole)-1-i] != 12345 {
+			t.Fatalf("%s wrote beyond its slice", what)
+		}
+	}
+}
+
+// TestFunctionsOnEveryPattern compares functions on patterns of all exponents and signs; the stride
+// through the low bits is odd, so that all are met over many runs of eight lanes.
+func TestFunctionsOnEveryPattern(t *testing.T) {
+	step := uint64(1531)
+	if testing.Short() {
+		step = 65521
+	}
+	for _, tier := range otherTiers(t) {
+		plain, other := functionsOf(&Plain), functionsOf(&tier)
+		x, got, want := make([]float32, 4096), make([]float32, 4096), make([]float32, 4096)
+		for b := uint64(0); b < 1<<32; {
+			for i := range x {
+				x[i] = math.Float32frombits(uint32(b))
+				b += step
+			}
+			for name := range plain {
+				plain[name](want, x)
+				other[name](got, x)
+				for i := range x {
+					if !sameBits(got[i], want[i]) {
+						t.Fatalf("%s: %s(%v, %08x) is %08x, want %08x", tier.Name, name, x[i], math.Float32bits(x[i]), math.Float32bits(got[i]), math.Float32bits(want[i]))
+					}
+				}
+			}
+			for i := range x { // Exp2 by way of Exp2Sum; every NaN spoils the sum
+				want[i], got[i] = x[i], x[i]
+			}
+			s1, s2 := exp2Sum(want, 0), tier.Exp2Sum(got, 0)
+			sameSlices(t, tier.Name+": Exp2", got, want)
+			if !sameBits(s1, s2) {
+				t.Fatalf("%s: a sum of Exp2 is %v, want %v", tier.Name, s2, s1)
+			}
+		}
+	}
+}
+
+func TestLengths(t *testing.T) {
+	for _, tier := range otherTiers(t) {
+		r := rand.New(rand.NewPCG(5, 6))
+		for name, number := range numbers(r) {
+			t.Run(fmt.Sprintf("%s/%s", tier.Name, name), func(t *testing.T) {
+				for n := range 71 {
+					compareLength(t, &tier, n, number)
+				}
+				compareLength(t, &tier, 2*(1<<14)+13, number)
+			})
+		}
+	}
+}
+
+func compareLength(t *testing.T, tier *Tier, n int, number func() float32) {
+	t.Helper()
+	x, y, z := fill(n, number), fill(n, number), fill(n, number)
+	want := make([]float32, n)
+	each := func(name string, plain, other func(dst []float32)) {
+		t.Helper()
+		got, whole := guarded(n)
+		copy(want, x)
+		copy(got, x)
+		plain(want)
+		other(got)
+		sameSlices(t, fmt.Sprintf("%s of %d", name, n), got, want)
+		checkGuards(t, name, whole)
+	}
+	other := functionsOf(tier)
+	for name, f := range functionsOf(&Plain) {
+		each(name, func(d []float32) { f(d, d) }, func(d []float32) { other[name](d, d) })
+	}
+	each("Add", func(d []float32) { Plain.Add(d, x, y) }, func(d []float32) { tier.Add(d, x, y) })
+	each("MulGELU", func(d []float32) { Plain.MulGELU(d, x, y) }, func(d []float32) { tier.MulGELU(d, x, y) })
+	each("Normalize", func(d []float32) { Plain.Normalize(d, x, y, z, 0.3, 1.7) }, func(d []float32) { tier.Normalize(d, x, y, z, 0.3, 1.7) })
+	var a, b float32
+	each("ScaleMax", func(d []float32) { a = Plain.ScaleMax(d, 0.7) }, func(d []float32) { b = tier.ScaleMax(d, 0.7) })
+	if a != b && (a == a || b == b) { // the sign of a zero has no effect
+		t.Fatalf("ScaleMax of %d is %v, want %v", n, b, a)
+	}
+	each("Exp2Sum", func(d []float32) { a = Plain.Exp2Sum(d, 0.5) }, func(d []float32) { b = tier.Exp2Sum(d, 0.5) })
+	if !sameBits(a, b) {
+		t.Fatalf("Exp2Sum of %d is %v, want %v", n, b, a)
+	}
+	if a, b := Plain.Sum(x), tier.Sum(x); !sameBits(a, b) {
+		t.Fatalf("Sum of %d is %v, want %v", n, b, a)
+	}
+	if a, b := Plain.Squares(x, 0.25), tier.Squares(x, 0.25); !sameBits(a, b) {
+		t.Fatalf("Squares of %d is %v, want %v", n, b, a)
+	}
+}
+
+func TestScaleAndMoments(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for _, tier := range otherTiers(t) {
+		for _, number := range numbers(r) {
+			for c := range 41 {
+				pixels, extra := 1+r.IntN(27), r.IntN(5)
+				x, a, b := fill(pixels*(c+extra)+1, number), fill(c, number), fill(c, number)
+				want := make([]float32, pixels*(c+2)+1)
+				got, whole := guarded(len(want))
+				clear(got)
+				Plain.Scale(want, c+2, x, c+extra, a, b, pixels)
+				tier.Scale(got, c+2, x, c+extra, a, b, pixels)
+				sameSlices(t, "Scale", got, want)
+				checkGuards(t, "Scale", whole)
+
+				mean, m2, mean2, m22 := fill(c, number), fill(c, number), make([]float32, c), make([]float32, c)
+				gotMean, gotM2 := make([]float32, c), make([]float32, c)
+				Plain.RowMoments(mean2, m22, x, c+extra, pixels)
+				tier.RowMoments(gotMean, gotM2, x, c+extra, pixels)
+				sameSlices(t, "RowMoments' means", gotMean, mean2)
+				sameSlices(t, "RowMoments' M2", gotM2, m22)
+				copy(gotMean, mean)
+				copy(gotM2, m2)
+				f := factorsOf(3+r.IntN(9), 1+r.IntN(9))
+				Plain.MergeMoments(mean, m2, mean2, m22, f)
+				tier.MergeMoments(gotMean, gotM2, mean2, m22, f)
+				sameSlices(t, "MergeMoments' means", gotMean, mean)
+				sameSlices(t, "MergeMoments' M2", gotM2, m2)
+			}
+		}
+	}
+}
+
+// TestMomentsByElement checks the moments of channels against the merge of single blocks.
+func TestMomentsByElement(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	const c, n = 3, 21
+	x := fill(c*n, func() float32 { return float32(r.NormFloat64()) + 5 })
+	mean, m2 := make([]float32, c), make([]float32, c)
+	Plain.RowMoments(mean, m2, x, c, n)
+	for k := range c {
+		var sum, squares float64
+		for i := range n {
+			sum += float64(x[i*c+k])
+		}
+		for i := range n {
+			d := float64(x[i*c+k]) - sum/n
+			squares += d * d
+		}
+		if math.Abs(float64(mean[k])-sum/n) > 1e-5 || math.Abs(float64(m2[k])-squares) > 1e-4 {
+			t.Errorf("channel %d: mean %v, M2 %v; want %v, %v", k, mean[k], m2[k], sum/n, squares)
+		}
+	}
+}
+
+func TestPack(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	for _, tier := range otherTiers(t) {
+		for _, format := range []Format{F32, F16, BF16, F64} {
+			for _, taps := range []int{1, 4, 9} {
+				for range 40 {
+					outs, from, c := 1+r.IntN(40), r.IntN(5), 1+r.IntN(45)
+					w := randomWeight(r, format, outs, from+c+r.IntN(3), taps)
+					for n0 := 0; n0 < outs; n0 += NR {
+						for _, round := range []bool{false, true} {
+							comparePack(t, &tier, w, from, c, n0, outs, round)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func randomWeight(r *rand.Rand, format Format, outs, c, taps int) *Weight {
+	size := [...]int{F32: 4, F16: 2, BF16: 2, F64: 8}[format]
+	w := &Weight{Data: make([]byte, outs*c*taps*size), Format: format, C: c, Taps: taps}
+	for i := range w.Data {
+		w.Data[i] = byte(r.Uint32())
+	}
+	if format == F64 {
+		for i := 0; i < len(w.Data); i += 8 {
+			binary.LittleEndian.PutUint64(w.Data[i:], math.Float64bits(r.NormFloat64()))
+		}
+	}
+	return w
+}
+
+// comparePack compares with the definition of a panel, for both tiers.
+func comparePack(t *testing.T, tier *Tier, w *Weight, from, c, n0, outs int, round bool) {
+	t.Helper()
+	n := PanelLen(c, w.Taps, round)
+	want, got, scratch := fill(n, func() float32 { return 7 }), fill(n, func() float32 { return 8 }), make([]float32, PackScratch(w.Taps))
+	Plain.Pack(want, scratch, w, from, c, n0, outs, round)
+	tier.Pack(got, scratch, w, from, c, n0, outs, round)
+	what := fmt.Sprintf("format %d, %d taps, channels %d+%d of %d, outputs %d of %d", w.Format, w.Taps, from, c, w.C, n0, outs)
+	sameSlices(t, what, got, want)
+	padded := n / w.Taps / NR
+	for tap := range w.Taps {
+		for ch := range padded {
+			for j := range NR {
+				v := float32(0)
+				if n0+j < outs && ch < c {
+					v = w.at(((n0+j)*w.C+from+ch)*w.Taps + tap)
+				}
+				one := []float32{v}
+				if round {
+					roundBF16(one, one)
+				}
+				if !sameBits(one[0], got[(tap*padded+ch)*NR+j]) {
+					t.Fatalf("%s: tap %d, channel %d, output %d is %v, want %v", what, tap, ch, j, got[(tap*padded+ch)*NR+j], one[0])
+				}
+			}
+		}
+	}
+}
