@@ -3,7 +3,9 @@ package parity
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
@@ -39,6 +41,7 @@ type Suite struct {
 	Executor  program.Executor
 	Precision program.Precision
 	Threads   int
+	Damage    string // a weight whose first element is replaced by 10: for controls
 }
 
 // Text compares all hidden states of both text encoders, the prompt's embedding and the pooled prompt.
@@ -94,7 +97,7 @@ func (s *Suite) prompt(ctx context.Context, g *golden, prompt string) ([]Row, er
 	return r.rows, r.err
 }
 
-// Step compares one UNet evaluation block by block, and evaluations at other sizes.
+// Step compares UNet evaluations block by block: one for each prefix "t981." in the golden.
 func (s *Suite) Step(ctx context.Context) ([]Row, error) {
 	g, err := openGolden(s.Goldens, "unet.safetensors")
 	if err != nil {
@@ -102,7 +105,11 @@ func (s *Suite) Step(ctx context.Context) ([]Row, error) {
 	}
 	defer func() { _ = g.file.Close() }()
 	var rows []Row
-	for _, t := range []int{981, 1} {
+	for _, name := range slices.Sorted(slices.Values(g.file.Names())) {
+		var t int
+		if n, _ := fmt.Sscanf(name, "t%d.sample", &t); n != 1 || !strings.HasSuffix(name, ".sample") {
+			continue
+		}
 		prefix := fmt.Sprintf("t%d.", t)
 		r, err := s.evaluate(ctx, g, t, "latents", "time_ids", prefix+"sample", prefix)
 		if err != nil {
@@ -110,17 +117,27 @@ func (s *Suite) Step(ctx context.Context) ([]Row, error) {
 		}
 		rows = append(rows, r...)
 	}
-	sizes, err := openGolden(s.Goldens, "unet_sizes.safetensors")
+	return rows, nil
+}
+
+// Sizes compares UNet evaluations at other sizes, among them odd ones, and batches.
+func (s *Suite) Sizes(ctx context.Context, file string) ([]Row, error) {
+	g, err := openGolden(s.Goldens, file)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = sizes.file.Close() }()
-	for _, name := range sizes.file.Names() {
+	defer func() { _ = g.file.Close() }()
+	t, err := strconv.Atoi(g.file.Metadata()["timestep"])
+	if err != nil {
+		return nil, fmt.Errorf("%s: timestep: %w", file, err)
+	}
+	var rows []Row
+	for _, name := range g.file.Names() {
 		size, ok := strings.CutSuffix(name, ".latents")
 		if !ok {
 			continue
 		}
-		r, err := s.evaluate(ctx, sizes, 481, name, size+".time_ids", size+".sample", "")
+		r, err := s.evaluate(ctx, g, t, name, size+".time_ids", size+".sample", "")
 		if err != nil {
 			return nil, err
 		}
@@ -159,9 +176,9 @@ func (s *Suite) evaluate(ctx context.Context, g *golden, t int, latents, timeIDs
 	return r.rows, r.err
 }
 
-// Denoise compares a whole sampling run with guidance, from the same noise and prompts.
-func (s *Suite) Denoise(ctx context.Context, steps int, guidance float32) ([]Row, error) {
-	g, err := openGolden(s.Goldens, "denoise.safetensors")
+// Denoise compares a whole sampling run with guidance, from the same noise and prompts; folder is where its golden lies.
+func (s *Suite) Denoise(ctx context.Context, folder string) ([]Row, error) {
+	g, err := openGolden(folder, "denoise.safetensors")
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +188,15 @@ func (s *Suite) Denoise(ctx context.Context, steps int, guidance float32) ([]Row
 		return nil, err
 	}
 	defer func() { _ = text.file.Close() }()
-	in, d, err := s.sampling(g, text, steps, guidance)
+	steps, err := strconv.Atoi(g.file.Metadata()["steps"])
+	if err != nil {
+		return nil, fmt.Errorf("steps: %w", err)
+	}
+	guidance, err := strconv.ParseFloat(g.file.Metadata()["guidance_scale"], 32)
+	if err != nil {
+		return nil, fmt.Errorf("guidance_scale: %w", err)
+	}
+	in, d, err := s.sampling(g, text, steps, float32(guidance))
 	if err != nil {
 		return nil, err
 	}
@@ -319,7 +344,11 @@ func (r *run) run(ctx context.Context, in map[string]program.Tensor, opt program
 	if err != nil {
 		return nil, err
 	}
-	exec, err := r.suite.Executor.Compile(r.program, program.Options{Weights: src, Threads: r.suite.Threads})
+	var source program.WeightSource = src
+	if r.suite.Damage != "" {
+		source = damaged{src, r.suite.Damage}
+	}
+	exec, err := r.suite.Executor.Compile(r.program, program.Options{Weights: source, Threads: r.suite.Threads})
 	if err != nil {
 		return nil, err
 	}
@@ -342,4 +371,21 @@ func (r *run) compare(name string, got program.Tensor) {
 		return
 	}
 	r.rows = append(r.rows, Row{name, Difference(thin(got, r.golden.stride(name)), want.F), r.bound})
+}
+
+// damaged replaces the first element of one weight by 10.
+type damaged struct {
+	program.WeightSource
+	name string
+}
+
+// Weight implements program.WeightSource.
+func (d damaged) Weight(name string) (program.WeightData, error) {
+	w, err := d.WeightSource.Weight(name)
+	if err != nil || name != d.name {
+		return w, err
+	}
+	w.Data = slices.Clone(w.Data)
+	copy(w.Data, map[program.WeightType]string{program.WF32: "\x00\x00\x20\x41", program.WF16: "\x00\x49", program.WBF16: "\x20\x41"}[w.Type])
+	return w, nil
 }

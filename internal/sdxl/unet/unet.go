@@ -66,7 +66,8 @@ func (b *builder) embedding(in Inputs) ID {
 		panic(&program.ShapeError{Scope: "unet/add_embedding", Msg: fmt.Sprintf(
 			"the pooled prompt and %d time ids make %d channels, the configuration says %d", b.Dim(in.TimeIDs, 1), got, c.AddEmbedInput)})
 	}
-	return b.Add(emb, nn.TimestepMLP(b.Builder, "add_embedding", c.Act, added, dim))
+	// diffusers gives add_embedding no act_fn: it is SiLU whatever the configuration says.
+	return b.Add(emb, nn.TimestepMLP(b.Builder, "add_embedding", program.SiLU, added, dim))
 }
 
 // down is one down block; it adds what the up blocks will read to skips.
