@@ -215,21 +215,21 @@ func (b *binder) text(path string, f *Arg, v *spec.Value) {
 }
 
 // outside says how a value of the right type is not allowed.
-func (f *Arg) outside(path string, v *spec.Value) *spec.Diagnostic {
+func (a *Arg) outside(path string, v *spec.Value) *spec.Diagnostic {
 	fail := func(format string, args ...any) *spec.Diagnostic {
 		return &spec.Diagnostic{Pos: v.Pos, Code: "F0302", Message: path + ": " + fmt.Sprintf(format, args...)}
 	}
-	if f.Type == EnumArg {
-		for _, e := range f.Enum {
+	if a.Type == EnumArg {
+		for _, e := range a.Enum {
 			if e == v.Text {
 				return nil
 			}
 		}
-		d := fail("%q is not one of %s", v.Text, strings.Join(f.Enum, ", "))
-		d.Hint = spec.Suggest(v.Text, f.Enum)
+		d := fail("%q is not one of %s", v.Text, strings.Join(a.Enum, ", "))
+		d.Hint = spec.Suggest(v.Text, a.Enum)
 		return d
 	}
-	if f.Type != IntArg && f.Type != FloatArg {
+	if a.Type != IntArg && a.Type != FloatArg {
 		return nil
 	}
 	n, ok := new(big.Rat).SetString(v.Text)
@@ -238,12 +238,12 @@ func (f *Arg) outside(path string, v *spec.Value) *spec.Diagnostic {
 	}
 	x, _ := n.Float64()
 	switch {
-	case f.Min != nil && x < *f.Min:
-		return fail("%s is below the minimum %v", v.Text, *f.Min)
-	case f.Max != nil && x > *f.Max:
-		return fail("%s is above the maximum %v", v.Text, *f.Max)
-	case f.MultipleOf > 0 && !new(big.Rat).Quo(n, new(big.Rat).SetInt64(f.MultipleOf)).IsInt():
-		return fail("%s is no multiple of %d", v.Text, f.MultipleOf)
+	case a.Min != nil && x < *a.Min:
+		return fail("%s is below the minimum %v", v.Text, *a.Min)
+	case a.Max != nil && x > *a.Max:
+		return fail("%s is above the maximum %v", v.Text, *a.Max)
+	case a.MultipleOf > 0 && !new(big.Rat).Quo(n, new(big.Rat).SetInt64(a.MultipleOf)).IsInt():
+		return fail("%s is no multiple of %d", v.Text, a.MultipleOf)
 	}
 	return nil
 }
