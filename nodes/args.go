@@ -21,6 +21,7 @@ type File struct {
 	Name    string // as declared under models or files
 	Path    string // absolute
 	Variant string // of a model folder; empty for none
+	Config  string // absolute path of a folder that describes a single file; empty for none
 }
 
 // NewArgs makes arguments from plain values: for tests.

@@ -52,7 +52,8 @@ func (r *Registry) Schema() ([]byte, error) {
 			"doc":  text("What it is for."),
 		})),
 		"models": named(obj{"type": []string{"object", "string"}, "minLength": 1, "required": []string{"path"}, "additionalProperties": false,
-			"properties": obj{"path": path, "variant": text("The variant of the weight files, such as fp16.")}}),
+			"properties": obj{"path": path, "variant": text("The variant of the weight files, such as fp16."),
+				"config": obj{"type": "string", "minLength": 1, "description": "A diffusers folder whose configuration and tokenizer describe a single file, which carries none."}}}),
 		"files": named(obj{"type": []string{"object", "string"}, "minLength": 1, "required": []string{"path"}, "additionalProperties": false, "properties": obj{"path": path}}),
 		"numerics": obj{"type": []string{"object", "null"}, "additionalProperties": false, "properties": obj{
 			"precision": obj{"enum": spec.Precisions, "description": "Of products in the UNet and the text encoders; bf16 by default."},

@@ -48,6 +48,7 @@ type Model struct {
 	Name    Word
 	Path    *Value
 	Variant Word
+	Config  *Value // a folder that describes a single file; nil for none
 	used    bool
 }
 
@@ -234,8 +235,12 @@ func (p *parser) body(e Entry, what string, known []string) bool {
 // files reads models and files.
 func (p *parser) files(root *Value) {
 	for _, e := range p.block(root.Get("models"), "models") {
-		if path := p.path(e, "a model", []string{"path", "variant"}); path != nil {
-			p.d.Models = append(p.d.Models, &Model{Name: e.Key, Path: path, Variant: p.word(e.Value.Get("variant"), "variant")})
+		if path := p.path(e, "a model", []string{"path", "variant", "config"}); path != nil {
+			m := &Model{Name: e.Key, Path: path, Variant: p.word(e.Value.Get("variant"), "variant")}
+			if c := e.Value.Get("config"); c != nil {
+				m.Config = p.pathText(c)
+			}
+			p.d.Models = append(p.d.Models, m)
 		}
 	}
 	for _, e := range p.block(root.Get("files"), "files") {
@@ -255,6 +260,11 @@ func (p *parser) path(e Entry, what string, known []string) *Value {
 			return nil
 		}
 	}
+	return p.pathText(v)
+}
+
+// pathText demands a path: text without references and templates.
+func (p *parser) pathText(v *Value) *Value {
 	if v.Kind != String || v.Ref != nil || v.Text == "" {
 		p.errorf(v.Pos, "F0301", "", "a path is text, this is %s", v.Describe())
 		return nil

@@ -53,7 +53,7 @@ func (k *checkpoint) component(_ *Model, name string) (*Component, error) {
 	}
 	if c.Config, err = keymap.Infer(name, c.Shapes(), k.pooled()); err != nil {
 		return nil, &Error{File: k.file.path, Problem: "cannot infer the configuration of the " + name, Err: err,
-			Hint: "give a diffusers folder with the model's configuration files"}
+			Hint: "name a diffusers folder with the model's configuration files: {path: ..., config: FOLDER}"}
 	}
 	return c, nil
 }

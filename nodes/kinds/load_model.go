@@ -38,7 +38,7 @@ type loadModel struct {
 
 // Open implements nodes.LiveOp.
 func (op *loadModel) Open(context.Context, *nodes.Env, nodes.Inputs) (map[string]nodes.Live, error) {
-	base, err := sdxl.Open(op.weights.Path, weights.Options{Variant: op.weights.Variant})
+	base, err := sdxl.Open(op.weights.Path, weights.Options{Variant: op.weights.Variant, Config: op.weights.Config})
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (op *loadModel) Open(context.Context, *nodes.Env, nodes.Inputs) (map[string
 	if op.vae == nil {
 		m.vae, err = base.Autoencoder()
 	} else {
-		m.vae, err = sdxl.OpenAutoencoder(op.vae.Path, weights.Options{Variant: op.vae.Variant})
+		m.vae, err = sdxl.OpenAutoencoder(op.vae.Path, weights.Options{Variant: op.vae.Variant, Config: op.vae.Config})
 	}
 	if err != nil {
 		return nil, errors.Join(err, base.Close())

@@ -170,28 +170,37 @@ func (b *builder) unknownKind(n *spec.Node) {
 
 // file finds a declared weight or input file.
 func (b *builder) file(root spec.Root, name spec.Word) (nodes.File, *spec.Diagnostic) {
-	var path *spec.Value
+	var path, config *spec.Value
 	f := nodes.File{Name: name.Text}
 	if root == spec.ModelsRoot {
 		if m := b.doc.Model(name.Text); m != nil {
-			path, f.Variant = m.Path, m.Variant.Text
+			path, config, f.Variant = m.Path, m.Config, m.Variant.Text
 		}
 	} else if x := b.doc.InputFile(name.Text); x != nil {
 		path = x.Path
 	}
-	if path == nil {
-		return f, nil // an unknown name is reported where it was read
+	problem := b.find(path, &f.Path) // an unknown name is reported where it was read
+	if problem == nil {
+		problem = b.find(config, &f.Config)
 	}
-	abs, err := b.opt.Files.Find(path.Text)
+	return f, problem
+}
+
+// find finds the file of a path that may be absent.
+func (b *builder) find(path *spec.Value, abs *string) *spec.Diagnostic {
+	if path == nil {
+		return nil
+	}
+	found, err := b.opt.Files.Find(path.Text)
 	if err != nil {
 		d := &spec.Diagnostic{File: b.doc.File, Pos: path.Pos, Code: "F0602", Message: err.Error()}
 		if e, ok := err.(*FindError); ok {
 			d.Message, d.Hint = e.Problem, e.Hint
 		}
-		return f, d
+		return d
 	}
-	f.Path = abs
-	return f, nil
+	*abs = found
+	return nil
 }
 
 // connect resolves a step's references to outputs of other steps.
