@@ -5,7 +5,6 @@ import (
 	"math"
 	"sort"
 	"strconv"
-	"strings"
 )
 
 // Args are a node's arguments after defaults: plain values by path, a field of a map after a
@@ -68,9 +67,12 @@ func (a *Args) Has(path string) bool {
 // Len is the length of a list.
 func (a *Args) Len(path string) int { return a.lists[path] }
 
+// maxExact is the largest whole number up to which all are exact in canonical JSON, whose numbers are doubles.
+const maxExact = 1 << 53
+
 // Canonical gives the arguments as an action document has them: whole numbers and truth values as
-// they are, numbers by their bits, seeds as text. Files are left out: they enter by
-// content.
+// they are, numbers by their bits, seeds - and whole numbers that a double does not hold - as text. Files are
+// left out: they enter by content.
 func (a *Args) Canonical() map[string]any {
 	out := make(map[string]any, len(a.values))
 	for path, v := range a.values {
@@ -81,6 +83,9 @@ func (a *Args) Canonical() map[string]any {
 			out[path] = "u64:" + strconv.FormatUint(v, 10)
 		case int64:
 			out[path] = v
+			if v > maxExact || v < -maxExact {
+				out[path] = "i64:" + strconv.FormatInt(v, 10)
+			}
 		case bool:
 			out[path] = v
 		case string:
@@ -113,6 +118,3 @@ func (a *Args) Paths() []string {
 	sort.Strings(out)
 	return out
 }
-
-// Within says whether path is list, or a field of an item of it.
-func Within(path, list string) bool { return path == list || strings.HasPrefix(path, list+".") }

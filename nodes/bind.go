@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/seed-8af8f8e1/flow/spec"
 )
@@ -124,6 +125,7 @@ func example(f *Arg) string {
 
 // value binds one value.
 func (b *binder) value(path string, f *Arg, v *spec.Value) {
+	written := v
 	v = b.doc.Substitute(v)
 	if v.Ref != nil && v.Ref.Root == spec.ParamsRoot {
 		return // a parameter without a value: reported where it is declared
@@ -136,7 +138,7 @@ func (b *binder) value(path string, f *Arg, v *spec.Value) {
 		case v.Kind == spec.Map:
 			b.object(path, path, v.Pos, f.Fields, v.Entries)
 		case v.Scalar() && v.Ref == nil && f.Shorthand != "" && v.Kind != spec.Null:
-			b.object(path, path, v.Pos, f.Fields, []spec.Entry{{Key: spec.Word{Text: f.Shorthand, Pos: v.Pos}, Value: v}})
+			b.object(path, path, v.Pos, f.Fields, []spec.Entry{{Key: spec.Word{Text: f.Shorthand, Pos: v.Pos}, Value: written}})
 		default:
 			b.errorf(v.Pos, "F0301", "it has "+strings.Join(fieldNames(f.Fields), ", "), "%s is a map, this is %s", path, v.Describe())
 		}
@@ -150,7 +152,7 @@ func (b *binder) value(path string, f *Arg, v *spec.Value) {
 			b.value(join(path, strconv.Itoa(i)), f.Item, item)
 		}
 	default:
-		b.scalar(path, f, v)
+		b.scalar(path, f, v, v == written)
 	}
 }
 
@@ -173,8 +175,8 @@ func (b *binder) reference(path string, f *Arg, v *spec.Value) {
 	b.args.values[path] = file
 }
 
-// scalar binds a number, a text, a choice or a truth value.
-func (b *binder) scalar(path string, f *Arg, v *spec.Value) {
+// scalar binds a number, a text, a choice or a truth value. What a parameter holds is never a template.
+func (b *binder) scalar(path string, f *Arg, v *spec.Value, template bool) {
 	kind := map[ArgType]string{IntArg: "int", FloatArg: "float", BoolArg: "bool", StringArg: "string", EnumArg: "string", SeedArg: "seed"}[f.Type]
 	if d := spec.CheckScalar(v, kind); d != nil {
 		d.Message = path + ": " + d.Message
@@ -198,20 +200,25 @@ func (b *binder) scalar(path string, f *Arg, v *spec.Value) {
 	case BoolArg:
 		b.args.values[path] = strings.EqualFold(v.Text, "true")
 	default:
-		b.text(path, f, v)
+		b.text(path, f, v, template)
 	}
 }
 
 // text fills in a template where the argument is one.
-func (b *binder) text(path string, f *Arg, v *spec.Value) {
-	switch {
-	case !v.Templated():
-		b.args.values[path] = v.Text
-	case f.Template:
-		b.args.values[path] = b.doc.Expand(v.Text)
-	default:
-		b.errorf(v.Pos, "F0201", "$${ stands for ${", "%s is no template: ${...} is not filled in here", path)
+func (b *binder) text(path string, f *Arg, v *spec.Value, template bool) {
+	text := v.Text
+	if template && v.Templated() {
+		if !f.Template {
+			b.errorf(v.Pos, "F0201", "$${ stands for ${", "%s is no template: ${...} is not filled in here", path)
+			return
+		}
+		text = b.doc.Expand(v.Text)
 	}
+	if !utf8.ValidString(text) { // a file is UTF-8, a parameter from outside need not be; JSON would make all such texts one
+		b.errorf(v.Pos, "F0302", "write the text in UTF-8", "%s: the text is not UTF-8", path)
+		return
+	}
+	b.args.values[path] = text
 }
 
 // outside says how a value of the right type is not allowed.

@@ -52,10 +52,12 @@ func Encode(v Value) (media string, data []byte, err error) {
 
 // Decode reads a value of type t from its container.
 func Decode(t Type, media string, data []byte) (Value, error) {
-	switch media {
-	case MediaPNG:
+	switch {
+	case (media == MediaPNG) != (t == ImageType):
+		return nil, fmt.Errorf("%s in a %s container", t, media)
+	case media == MediaPNG:
 		return DecodePNG(data)
-	case MediaSafetensors:
+	case media == MediaSafetensors:
 		st, err := safetensors.Deserialize(data)
 		if err != nil {
 			return nil, err
