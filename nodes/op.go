@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
@@ -12,7 +13,7 @@ type Op any
 
 // LiveOp gives live values. Opening is cheap - headers, not weights - and happens while planning.
 type LiveOp interface {
-	Open(ctx context.Context, env *Env, in Inputs) (map[string]Live, error)
+	Open(ctx context.Context, env *Env, in PlanInputs) (map[string]Live, error)
 }
 
 // StoredOp gives stored values, which are cached by the node's action key.
@@ -33,6 +34,9 @@ type Use struct {
 type Plan struct {
 	Outputs map[string]Meta
 	Uses    []Use
+	// Own are live values that the operation opens for itself, such as a picture or an image encoder, by the argument that names
+	// them. They are in Uses and come back in Inputs.Live; the runtime closes them.
+	Own map[string]Live
 	// Class and Edition say which parts of the numerics the result depends on: whether the
 	// precision of the run and its edition are in the key.
 	Class, Edition bool
@@ -45,11 +49,24 @@ type Plan struct {
 
 // PlanInputs are a node's inputs while planning, by argument path.
 type PlanInputs struct {
-	Stored map[string]Meta
-	Live   map[string]Live
+	Stored  map[string]Meta
+	Sources map[string]Source // where Stored come from
+	Live    map[string]Live
 }
 
-// Inputs are a node's inputs, by argument path.
+// Source names a stored output within one plan. It means something to the runtime only.
+type Source struct {
+	Step int
+	Port string
+}
+
+// Inherited is the path under which a node finds, in Inputs.Stored, the i-th of the stored values that a
+// component of its live input needs (see [Dependent]).
+func Inherited(input, component string, i int) string {
+	return fmt.Sprintf("%s.%s.%d", input, component, i)
+}
+
+// Inputs are a node's inputs, by argument path; of a stored operation also what its live inputs need, see [Inherited].
 type Inputs struct {
 	Stored map[string]Value
 	Live   map[string]Live

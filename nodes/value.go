@@ -122,6 +122,15 @@ type Live interface {
 	Close() error
 }
 
+// Dependent is a live value with components that need stored values once they are used, such as an IP-Adapter its
+// encoded images. Opening it does not wait for them: whoever uses such a component inherits them as inputs of its
+// own. They are in its action key, it runs after them, and finds them under [Inherited].
+type Dependent interface {
+	Live
+	// Needs lists what a component needs.
+	Needs(component string) []Source
+}
+
 // Memo remembers digests of files across runs.
 type Memo interface {
 	Get(key string) ([]byte, bool)

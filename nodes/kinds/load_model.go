@@ -37,7 +37,7 @@ type loadModel struct {
 }
 
 // Open implements nodes.LiveOp.
-func (op *loadModel) Open(context.Context, *nodes.Env, nodes.Inputs) (map[string]nodes.Live, error) {
+func (op *loadModel) Open(context.Context, *nodes.Env, nodes.PlanInputs) (map[string]nodes.Live, error) {
 	base, err := sdxl.Open(op.weights.Path, weights.Options{Variant: op.weights.Variant, Config: op.weights.Config})
 	if err != nil {
 		return nil, err

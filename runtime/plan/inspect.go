@@ -25,7 +25,7 @@ func (p *Plan) Inspect(ctx context.Context, env *nodes.Env) []spec.Diagnostic {
 		if broken[s] {
 			continue
 		}
-		if err := s.inspect(ctx, env); err != nil {
+		if err := p.inspect(ctx, s, env); err != nil {
 			broken[s] = true
 			diags = append(diags, spec.Diagnostic{File: p.Doc.File, Pos: s.Pos, Code: "F0403", Message: fmt.Sprintf("node %q: %v", s.Name, err)})
 		}
@@ -33,11 +33,14 @@ func (p *Plan) Inspect(ctx context.Context, env *nodes.Env) []spec.Diagnostic {
 			diags = append(diags, spec.Diagnostic{File: p.Doc.File, Pos: s.Pos, Severity: spec.Warning, Code: "F0403", Message: fmt.Sprintf("node %q: %s", s.Name, note)})
 		}
 	}
+	if !spec.Failed(diags) {
+		p.need((*Step).Awaits) // without what nobody uses of a live value
+	}
 	return spec.Sort(diags)
 }
 
 // inspect opens or plans one step. A mistake in shapes comes back as an error.
-func (s *Step) inspect(ctx context.Context, env *nodes.Env) (err error) {
+func (p *Plan) inspect(ctx context.Context, s *Step, env *nodes.Env) (err error) {
 	defer func() {
 		v := recover()
 		if v == nil {
@@ -49,22 +52,44 @@ func (s *Step) inspect(ctx context.Context, env *nodes.Env) (err error) {
 		}
 		err = shape
 	}()
-	live := make(map[string]nodes.Live)
-	stored := make(map[string]nodes.Meta)
-	for _, in := range s.Inputs {
-		if in.Type.Live() {
-			live[in.Path] = in.From.Live[in.Port]
-		} else {
-			stored[in.Path] = in.From.Plan.Outputs[in.Port]
+	in := nodes.PlanInputs{Stored: make(map[string]nodes.Meta), Sources: make(map[string]nodes.Source), Live: make(map[string]nodes.Live)}
+	for _, x := range s.Inputs {
+		if x.Type.Live() {
+			in.Live[x.Path] = x.From.Live[x.Port]
+			continue
 		}
+		in.Stored[x.Path] = x.From.Plan.Outputs[x.Port]
+		in.Sources[x.Path] = nodes.Source{Step: x.From.Index, Port: x.Port}
 	}
 	switch op := s.Op.(type) {
 	case nodes.LiveOp:
-		s.Live, err = op.Open(ctx, env, nodes.Inputs{Live: live})
+		s.Live, err = op.Open(ctx, env, in)
 	case nodes.StoredOp:
-		s.Plan, err = op.Plan(env, nodes.PlanInputs{Stored: stored, Live: live})
+		if s.Plan, err = op.Plan(env, in); err == nil {
+			s.Inherited = p.inherit(s)
+		}
 	default:
 		err = fmt.Errorf("kind %s has an operation of type %T", s.Kind.ID(), s.Op)
 	}
 	return err
+}
+
+// inherit lists the stored values that the components which the step uses need.
+func (p *Plan) inherit(s *Step) []Input {
+	var out []Input
+	live := s.LiveInputs()
+	for _, use := range s.Plan.Uses {
+		d, ok := live[use.Input].(nodes.Dependent)
+		if !ok {
+			continue
+		}
+		for _, c := range use.Components {
+			for i, src := range d.Needs(c) {
+				from := p.Steps[src.Step]
+				port, _ := from.Kind.Output(src.Port)
+				out = append(out, Input{Path: nodes.Inherited(use.Input, c, i), From: from, Port: port.Name, Type: port.Type, Pos: s.Pos})
+			}
+		}
+	}
+	return out
 }

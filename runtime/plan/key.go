@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"github.com/gowebpki/jcs"
 
@@ -52,9 +53,10 @@ func (p *Plan) Action(s *Step, d Digests) (document []byte, key [32]byte, err er
 	return document, sha256.Sum256(document), nil
 }
 
-// LiveInputs lists the live inputs of a step by argument path.
+// LiveInputs lists the live inputs of a step by argument path, with those that its operation opened for itself.
 func (s *Step) LiveInputs() map[string]nodes.Live {
 	out := make(map[string]nodes.Live)
+	maps.Copy(out, s.Plan.Own)
 	for _, in := range s.Inputs {
 		if in.Type.Live() {
 			out[in.Path] = in.From.Live[in.Port]

@@ -33,8 +33,18 @@ type Step struct {
 	Needed bool // an output needs it
 
 	// After [Plan.Inspect].
-	Plan nodes.Plan
-	Live map[string]nodes.Live
+	Plan      nodes.Plan
+	Live      map[string]nodes.Live
+	Inherited []Input // stored values that the live inputs need, see nodes.Dependent
+}
+
+// Awaits are the inputs that the step waits for. A live step is opened while planning: the stored values that it names are
+// waited for by the steps that use them.
+func (s *Step) Awaits() []Input {
+	if !s.Kind.Live() {
+		return append(slices.Clip(s.Inputs), s.Inherited...)
+	}
+	return slices.DeleteFunc(slices.Clone(s.Inputs), func(in Input) bool { return !in.Type.Live() })
 }
 
 // Input is where a step's argument comes from.
@@ -89,7 +99,7 @@ func Build(doc *spec.Document, diags []spec.Diagnostic, opt Options) (*Plan, []s
 		return nil, diags
 	}
 	p.Steps = order(b.steps)
-	p.need()
+	p.need(func(s *Step) []Input { return s.Inputs })
 	return p, diags
 }
 
@@ -324,15 +334,18 @@ func order(steps []*Step) []*Step {
 	return out
 }
 
-// need marks what outputs need; without outputs, everything.
-func (p *Plan) need() {
+// need marks what outputs need by the inputs that of gives; without outputs, everything.
+func (p *Plan) need(of func(*Step) []Input) {
+	for _, s := range p.Steps {
+		s.Needed = false
+	}
 	var mark func(s *Step)
 	mark = func(s *Step) {
 		if s.Needed {
 			return
 		}
 		s.Needed = true
-		for _, in := range s.Inputs {
+		for _, in := range of(s) {
 			mark(in.From)
 		}
 	}
@@ -352,6 +365,9 @@ func (p *Plan) Close() {
 		for _, l := range s.Live {
 			_ = l.Close()
 		}
-		s.Live = nil
+		for _, l := range s.Plan.Own {
+			_ = l.Close()
+		}
+		s.Live, s.Plan.Own = nil, nil
 	}
 }

@@ -60,7 +60,7 @@ type explainer struct {
 func (e *explainer) row(s *plan.Step, row *Row) {
 	d := plan.Digests{Stored: make(map[string]nodes.Digest), Live: make(map[string]map[string]nodes.Digest)}
 	var waits []string
-	for _, in := range s.Inputs {
+	for _, in := range s.Awaits() {
 		if in.Type.Live() {
 			continue
 		}
@@ -124,7 +124,7 @@ func peak(s *plan.Step) int64 {
 			n += size
 		}
 	}
-	for _, in := range s.Inputs {
+	for _, in := range s.Awaits() {
 		if !in.Type.Live() {
 			add(in.From.Plan.Outputs[in.Port])
 		}

@@ -108,8 +108,8 @@ func (r *run) emit(e event.Event) {
 
 // add makes the task of a step; steps come in an order in which they can run.
 func (r *run) add(s *plan.Step) {
-	t := &task{step: s, done: make(chan struct{})}
-	for _, in := range s.Inputs {
+	t := &task{step: s, awaits: s.Awaits(), done: make(chan struct{})}
+	for _, in := range t.awaits {
 		from := r.tasks[in.From]
 		t.inputs = append(t.inputs, from)
 		from.readers++

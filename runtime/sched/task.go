@@ -17,7 +17,8 @@ import (
 // task is a step at work. After done is closed its state, key, digests and err do not change.
 type task struct {
 	step   *plan.Step
-	inputs []*task // of step.Inputs
+	awaits []plan.Input
+	inputs []*task // of awaits
 	done   chan struct{}
 
 	state   State
@@ -77,7 +78,7 @@ func (r *run) attempt(ctx context.Context, t *task) error {
 			return ctx.Err()
 		}
 		if in.err != nil {
-			return fmt.Errorf("%w: %s", errSkipped, t.step.Inputs[i].From.Name+" failed")
+			return fmt.Errorf("%w: %s", errSkipped, t.awaits[i].From.Name+" failed")
 		}
 	}
 	if t.step.Kind.Live() {
@@ -102,7 +103,7 @@ func (r *run) attempt(ctx context.Context, t *task) error {
 // identify computes the step's action key, hashing what it reads of live inputs.
 func (r *run) identify(ctx context.Context, t *task) error {
 	d := plan.Digests{Stored: make(map[string]nodes.Digest), Live: make(map[string]map[string]nodes.Digest)}
-	for i, in := range t.step.Inputs {
+	for i, in := range t.awaits {
 		if !in.Type.Live() {
 			d.Stored[in.Path] = t.inputs[i].digests[in.Port]
 		}
@@ -235,7 +236,7 @@ func verify(s *plan.Step) error {
 // gather collects a step's inputs.
 func (r *run) gather(ctx context.Context, t *task) (nodes.Inputs, error) {
 	in := nodes.Inputs{Stored: make(map[string]nodes.Value), Live: t.step.LiveInputs()}
-	for i, input := range t.step.Inputs {
+	for i, input := range t.awaits {
 		if input.Type.Live() {
 			continue
 		}
@@ -265,7 +266,7 @@ func (r *run) value(ctx context.Context, t *task, port string) (nodes.Value, err
 		return v, nil
 	}
 	digests := t.digests
-	again := &task{step: t.step, inputs: t.inputs, key: t.key, action: t.action}
+	again := &task{step: t.step, awaits: t.awaits, inputs: t.inputs, key: t.key, action: t.action}
 	if err := r.execute(ctx, again, err.Error()); err != nil {
 		return nil, err
 	}
