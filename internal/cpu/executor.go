@@ -137,8 +137,3 @@ func (x *exec) Close() error {
 	}
 	return nil
 }
-
-// inputError says that an input does not fit its declaration.
-func inputError(name, format string, args ...any) error {
-	return fmt.Errorf("input %q of the program: %s", name, fmt.Sprintf(format, args...))
-}

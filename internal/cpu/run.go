@@ -51,24 +51,12 @@ func (x *exec) Run(ctx context.Context, in map[string]program.Tensor, opt progra
 
 // bind checks the inputs.
 func (x *exec) bind(in map[string]program.Tensor) error {
+	if err := program.CheckInputs(x.p, in); err != nil {
+		return err
+	}
 	x.inputs = make(map[program.ID]program.Tensor, len(in))
 	for _, port := range x.p.Inputs {
-		v := x.p.Value(port.Value)
-		t, ok := in[port.Name]
-		if !ok {
-			return inputError(port.Name, "missing")
-		}
-		if !slices.Equal(t.Shape, v.Shape) {
-			return inputError(port.Name, "shape %v where %v is declared", t.Shape, v.Shape)
-		}
-		got := len(t.F)
-		if v.DType == program.Int32 {
-			got = len(t.I)
-		}
-		if got != v.Elems() {
-			return inputError(port.Name, "%d elements of %s where %d are declared", got, v.DType, v.Elems())
-		}
-		x.inputs[port.Value] = t
+		x.inputs[port.Value] = in[port.Name]
 	}
 	return nil
 }

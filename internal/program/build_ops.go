@@ -100,6 +100,7 @@ func (b *Builder) GroupNorm(groups int, eps float32, gamma, beta ID, xs ...ID) I
 	}
 	out[len(out)-1] = c
 	b.need(groups > 0 && c%groups == 0, "%d groups over %d channels", groups, c)
+	b.need(gamma != None && beta != None, "group norm without a gain or a shift")
 	b.vectors(c, gamma, beta)
 	return b.emit(&GroupNorm{Groups: groups, Eps: eps}, out, append([]ID{gamma, beta}, xs...)...)
 }

@@ -127,8 +127,13 @@ func (b *Builder) Carry(name string, init ID) ID {
 	return id
 }
 
-// Next says what a step makes of a carried value.
+// Next says what a step makes of a carried value. All carries change at once: where next is another carry's value, it
+// is copied, so that executors may change them one by one.
 func (b *Builder) Next(carry, next ID) {
+	b.need(b.stage == Each, "the next value of a carry outside the loop")
+	if next != carry && b.p.Values[next].Origin == FromCarry {
+		next = b.Reshape(next, b.Shape(next)...)
+	}
 	for i := range b.p.Carries {
 		c := &b.p.Carries[i]
 		if c.Body == carry {

@@ -106,7 +106,7 @@ type Carry struct {
 	Name string
 	Init ID // its value before the first step (an input or a value of stage Once)
 	Body ID // its value inside a step, of origin FromCarry; after the last step, its final value
-	Next ID // what a step makes of it
+	Next ID // what a step makes of it; never another carry's Body
 }
 
 // Port is a named input or output.
