@@ -1,0 +1,20 @@
+package cpu
+
+import (
+	"testing"
+
+	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
+	"github.com/seed-8af8f8e1/flow/internal/program/conformance"
+)
+
+func TestConformance(t *testing.T) {
+	for _, tier := range kernel.Tiers() {
+		t.Run(tier.Name, func(t *testing.T) {
+			opt := conformance.Options{Bits: true}
+			if tier.Name != kernel.Plain.Name {
+				opt.SameAs = WithTier(kernel.Plain)
+			}
+			conformance.RunAll(t, WithTier(tier), opt)
+		})
+	}
+}

@@ -1,0 +1,47 @@
+package conformance
+
+import "github.com/seed-8af8f8e1/flow/internal/program"
+
+// A weight that lies between two bf16 numbers may be rounded to the other one where its last bits differ.
+const roundedWeights = 2e-4
+
+// attention is a case of t queries and s keys over c channels.
+func attention(name string, t, s, c, heads int, causal bool) Case {
+	return Case{Name: "attention/" + name, Bound: 2e-6, BF16: roundedWeights, build: func(b *program.Builder, n int) {
+		q, k, v := input(b, "q", n, t, c), input(b, "k", n, s, c), input(b, "v", n, s, c)
+		b.Output("y", b.Attention(q, k, v, heads, 0.3, causal))
+	}}
+}
+
+func attentions() []Case {
+	sharp := attention("sharp", 9, 40, 16, 2, false)
+	sharp.fill = map[string]number{"q": number(normal).times(16)}
+	growing := attention("greatest key in the last block", 3, 1030, 8, 1, false)
+	growing.fill = map[string]number{"k": growingKeys(8)}
+	return []Case{
+		attention("1x1x1", 1, 1, 1, 1, false),
+		attention("one key", 5, 1, 12, 3, false),
+		attention("one query", 1, 77, 12, 3, false),
+		attention("odd heads", 7, 9, 21, 3, false),
+		attention("one channel a head", 7, 9, 5, 5, false),
+		attention("17 channels a head", 50, 33, 34, 2, false),
+		attention("64 channels a head", 20, 20, 128, 2, false),
+		attention("130 channels", 5, 20, 130, 1, false),
+		attention("511 keys", 3, 511, 6, 2, false),
+		attention("512 keys", 3, 512, 6, 2, false),
+		attention("513 keys", 3, 513, 6, 2, false),
+		attention("1025 keys", 2, 1025, 7, 1, false),
+		attention("causal", 20, 20, 12, 3, true),
+		attention("causal, one", 1, 1, 12, 3, true),
+		attention("causal, two blocks", 520, 520, 5, 1, true),
+		sharp, growing,
+		{Name: "attention/keys of batch 1", Bound: 2e-6, BF16: roundedWeights, build: func(b *program.Builder, n int) {
+			q, k, v := input(b, "q", n, 11, 15), input(b, "k", 1, 8, 15), input(b, "v", 1, 8, 15)
+			b.Output("y", b.Attention(q, k, v, 3, 1, false))
+		}},
+		{Name: "attention/of itself", Bound: 2e-6, BF16: roundedWeights, build: func(b *program.Builder, n int) {
+			x := input(b, "x", n, 11, 16)
+			b.Output("y", b.Attention(x, x, x, 2, 0.25, false))
+		}},
+	}
+}

@@ -1,0 +1,99 @@
+package ref
+
+import (
+	"github.com/seed-8af8f8e1/flow/internal/numeric"
+	"github.com/seed-8af8f8e1/flow/internal/program"
+)
+
+// image is a value seen as batch x rows x columns x channels.
+type image struct {
+	b, h, w, c int
+	data       []float32
+}
+
+func (x *exec) image(id program.ID) image {
+	s := x.p.Shape(id)
+	im := image{b: s[0], h: 1, w: 1, c: s[len(s)-1], data: x.f(id)}
+	switch len(s) {
+	case 3:
+		im.w = s[1]
+	case 4:
+		im.h, im.w = s[1], s[2]
+	}
+	return im
+}
+
+// at is a pixel's channels; nil outside of the image.
+func (im *image) at(b, y, x int) []float32 {
+	if y < 0 || y >= im.h || x < 0 || x >= im.w {
+		return nil
+	}
+	return im.data[((b*im.h+y)*im.w+x)*im.c:][:im.c]
+}
+
+// operands are elements as a product of a precision reads them.
+func operands(x []float32, prec program.Precision) []float32 {
+	if prec != program.BF16 {
+		return x
+	}
+	out := make([]float32, len(x))
+	for i, v := range x {
+		out[i] = numeric.RoundBF16(v)
+	}
+	return out
+}
+
+// source is one segment with its operands.
+type source struct {
+	program.Segment
+	x       image
+	w       []float32
+	wInputs int // input channels of the weight
+}
+
+// product computes linear layers and convolutions.
+func (x *exec) product(in *program.Instr, op *program.Product) {
+	out := x.image(in.Out[0])
+	var sources []source
+	for _, s := range op.Segments {
+		im := x.image(in.In[s.X])
+		im.data = operands(im.data, op.Prec)
+		sources = append(sources, source{s, im, operands(x.f(in.In[s.W]), op.Prec), x.p.Shape(in.In[s.W])[1]})
+	}
+	i := 0
+	for b := range out.b {
+		for py := range out.h {
+			for px := range out.w {
+				for n := range out.c {
+					sum := 0.0
+					for _, k := range op.Biases {
+						sum += float64(x.f(in.In[k])[n])
+					}
+					if op.BatchBias >= 0 {
+						sum += float64(x.f(in.In[op.BatchBias])[b*out.c+n])
+					}
+					for k := range sources {
+						sum += sources[k].terms(b, py, px, n)
+					}
+					out.data[i] = float32(sum)
+					i++
+				}
+			}
+		}
+	}
+}
+
+// terms is what a segment adds to output channel n of a pixel.
+func (s *source) terms(b, py, px, n int) float64 {
+	sum := 0.0
+	for ky := range s.KH {
+		for kx := range s.KW {
+			pixel := s.x.at(b, py*s.Stride-s.PadTop+ky, px*s.Stride-s.PadLeft+kx)
+			for c, v := range pixel {
+				w := s.w[((n*s.wInputs+s.WOffset+c)*s.KH+ky)*s.KW+kx] // [N,C,KH,KW]
+				sum += float64(v) * float64(w)
+			}
+		}
+	}
+	return sum
+}
