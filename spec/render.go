@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
 )
 
 // Formats of diagnostics.
@@ -29,13 +31,13 @@ func Render(w io.Writer, format string, list []Diagnostic, sources map[string][]
 func renderText(w io.Writer, list []Diagnostic, sources map[string][]byte, width int) error {
 	var b strings.Builder
 	for _, d := range list {
-		fmt.Fprintf(&b, "%s: %s: %s  [%s]\n", printable(d.place()), d.Severity, printable(d.Message), d.Code)
+		fmt.Fprintf(&b, "%s: %s: %s  [%s]\n", safetext.Line(d.place()), d.Severity, safetext.Line(d.Message), d.Code)
 		shown := excerpt(&b, d.Pos, d.Hint, sources[d.File], width)
 		if !shown && d.Hint != "" {
-			fmt.Fprintf(&b, "    %s\n", printable(d.Hint))
+			fmt.Fprintf(&b, "    %s\n", safetext.Line(d.Hint))
 		}
 		for _, r := range d.Related {
-			fmt.Fprintf(&b, "  %s:%d:%d: %s\n", printable(d.File), r.Pos.Line, r.Pos.Col, printable(r.Message))
+			fmt.Fprintf(&b, "  %s:%d:%d: %s\n", safetext.Line(d.File), r.Pos.Line, r.Pos.Col, safetext.Line(r.Message))
 			excerpt(&b, r.Pos, "", sources[d.File], width)
 		}
 	}
@@ -52,7 +54,7 @@ func excerpt(b *strings.Builder, p Pos, hint string, src []byte, width int) bool
 	if p.Line > len(lines) {
 		return false
 	}
-	line := []rune(printable(strings.TrimRight(lines[p.Line-1], "\r")))
+	line := []rune(safetext.Line(strings.TrimRight(lines[p.Line-1], "\r")))
 	gutter := fmt.Sprintf(" %d | ", p.Line)
 	room := 200
 	if width > 0 {
@@ -66,7 +68,7 @@ func excerpt(b *strings.Builder, p Pos, hint string, src []byte, width int) bool
 	fmt.Fprintf(b, "%s%s\n", gutter, strings.TrimRight(shown, " "))
 	mark := strings.Repeat(" ", max(0, p.Col-1-from)) + strings.Repeat("^", n)
 	blank := strings.Repeat(" ", len(gutter)-2) + "| "
-	hint = printable(hint)
+	hint = safetext.Line(hint)
 	if hint != "" && width > 0 && len(blank)+len([]rune(mark))+1+len([]rune(hint)) > width {
 		fmt.Fprintf(b, "%s%s\n%s%s\n", blank, mark, blank, hint)
 		return true
@@ -115,7 +117,7 @@ func renderJSON(w io.Writer, list []Diagnostic) error {
 }
 
 func encode(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	e := json.NewEncoder(safetext.JSON(w))
 	e.SetIndent("", "  ")
 	return e.Encode(v)
 }
@@ -186,11 +188,11 @@ func renderGitHub(w io.Writer, list []Diagnostic) error {
 		if d.Hint != "" {
 			text += " (" + d.Hint + ")"
 		}
-		fmt.Fprintf(&b, "::%s file=%s", d.Severity, property.Replace(d.File))
+		fmt.Fprintf(&b, "::%s file=%s", d.Severity, property.Replace(safetext.Line(d.File)))
 		if d.Pos.Known() {
 			fmt.Fprintf(&b, ",line=%d,col=%d,endColumn=%d", d.Pos.Line, d.Pos.Col, d.Pos.Col+max(1, d.Pos.Len))
 		}
-		fmt.Fprintf(&b, ",title=%s::%s\n", property.Replace(d.Code), data.Replace(text))
+		fmt.Fprintf(&b, ",title=%s::%s\n", property.Replace(d.Code), data.Replace(safetext.Line(text)))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

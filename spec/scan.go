@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"unicode/utf8"
 )
 
@@ -22,7 +23,7 @@ func ReadFile(path string) ([]byte, *Diagnostic) {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return fail("F0101", "", "cannot read the workflow: %v", reason(err))
+		return fail("F0101", neighbour(path), "cannot read the file: %v", reason(err))
 	}
 	if info.IsDir() {
 		return fail("F0101", "name a workflow file in it", "is a folder")
@@ -35,14 +36,26 @@ func ReadFile(path string) ([]byte, *Diagnostic) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return fail("F0101", "", "cannot read the workflow: %v", reason(err))
+		return fail("F0101", "", "cannot read the file: %v", reason(err))
 	}
 	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
 	if err != nil {
-		return fail("F0101", "", "cannot read the workflow: %v", reason(err))
+		return fail("F0101", "", "cannot read the file: %v", reason(err))
 	}
 	return data, nil
+}
+
+// neighbour suggests a file beside one that is missing.
+func neighbour(path string) string {
+	dir, name := filepath.Split(path)
+	f, err := os.Open(filepath.Clean(dir + "."))
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }()
+	names, _ := f.Readdirnames(1000) // what was read is enough for a hint
+	return Suggest(name, names)
 }
 
 // reason is an error without the path that the diagnostic names already.

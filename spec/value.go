@@ -3,6 +3,8 @@ package spec
 import (
 	"regexp"
 	"strings"
+
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
 )
 
 // Kind is the sort of a value. Scalars are typed by these rules, not by YAML's guesses.
@@ -144,18 +146,5 @@ func quote(s string) string {
 	if len(r) > most {
 		s = string(r[:most-1]) + "…"
 	}
-	return `"` + printable(s) + `"`
-}
-
-// printable replaces what could move a cursor, end a line or turn text around.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t' || r == '\n':
-			return ' '
-		case r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
-			return '\ufffd'
-		}
-		return r
-	}, s)
+	return `"` + safetext.Line(s) + `"`
 }

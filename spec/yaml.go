@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
 )
 
 // reader turns yaml.v3's nodes, which stay in this file, into values.
@@ -77,7 +79,7 @@ func (r *reader) syntax(err error) {
 			hint = "put the text in quotes"
 		}
 	}
-	r.errorf(pos, "F0103", hint, "YAML: %s", printable(msg))
+	r.errorf(pos, "F0103", hint, "YAML: %s", safetext.Line(msg))
 }
 
 // value converts a node.
@@ -95,12 +97,12 @@ func (r *reader) value(n *yaml.Node, depth int) *Value {
 		return v
 	}
 	if n.Kind != yaml.AliasNode && n.Style&yaml.TaggedStyle != 0 {
-		r.errorf(v.Pos, "F0104", "leave the tag out", "the tag %s is not part of the language", printable(n.Tag))
+		r.errorf(v.Pos, "F0104", "leave the tag out", "the tag %s is not part of the language", safetext.Line(n.Tag))
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
 		if r.aliases[n.Alias] {
-			r.errorf(v.Pos, "F0104", "", "the alias *%s contains itself", printable(n.Value))
+			r.errorf(v.Pos, "F0104", "", "the alias *%s contains itself", safetext.Line(n.Value))
 			return v
 		}
 		r.aliases[n.Alias] = true

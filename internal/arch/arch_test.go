@@ -18,12 +18,12 @@ const module = "github.com/seed-8af8f8e1/flow"
 // longest matching key counts. Test files may import anything below.
 var rules = map[string][]string{
 	"cmd/flow":                 {"..."},
-	"spec":                     {},
+	"spec":                     {"internal/safetext"},
 	"schema":                   {"spec"},
 	"nodes":                    {"spec", "internal/program"},
 	"nodes/kinds":              {"nodes", "internal/program", "internal/sdxl/...", "internal/weights", "internal/picture/..."},
 	"runtime":                  {"spec", "nodes", "runtime/..."},
-	"runtime/plan":             {"spec", "nodes", "internal/program"},
+	"runtime/plan":             {"spec", "nodes", "internal/program", "internal/safetext"},
 	"runtime/sched":            {"nodes", "internal/program", "runtime/plan", "runtime/cache", "runtime/event"},
 	"runtime/cache":            {},
 	"runtime/event":            {},
@@ -45,8 +45,9 @@ var rules = map[string][]string{
 	"internal/sdxl/noise":      {"internal/numeric"},
 	"internal/picture/...":     {"internal/numeric", "internal/picture/..."},
 	"internal/machine":         {},
-	"internal/ui":              {"runtime/event"},
-	"internal/graph":           {"runtime/plan"},
+	"internal/safetext":        {},
+	"internal/ui":              {"runtime/event", "internal/safetext"},
+	"internal/graph":           {"runtime/plan", "internal/safetext"},
 	"internal/arch":            {},
 	"internal/tools/...":       {"..."},
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/runtime/plan"
 )
 
@@ -50,6 +51,11 @@ func Of(p *plan.Plan) Graph {
 
 // Write draws the graph in one of [Forms].
 func Write(w io.Writer, form string, g Graph) error {
+	nodes := make([]Node, 0, len(g.Nodes))
+	for _, n := range g.Nodes {
+		nodes = append(nodes, Node{safetext.Line(n.Name), safetext.Line(n.Kind), n.Output})
+	}
+	g.Nodes = nodes
 	var s string
 	switch form {
 	case "mermaid":
@@ -66,7 +72,7 @@ func Write(w io.Writer, form string, g Graph) error {
 }
 
 func mermaid(g Graph) string {
-	text := strings.NewReplacer("&", "#amp;", `"`, "#quot;", "<", "#lt;", ">", "#gt;", "\n", " ")
+	text := strings.NewReplacer("#", "#35;", "&", "#amp;", `"`, "#quot;", "<", "#lt;", ">", "#gt;")
 	var b strings.Builder
 	b.WriteString("flowchart LR\n")
 	for i, n := range g.Nodes {
@@ -83,7 +89,7 @@ func mermaid(g Graph) string {
 }
 
 func dot(g Graph) string {
-	text := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ")
+	text := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 	var b strings.Builder
 	b.WriteString("digraph workflow {\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n")
 	for i, n := range g.Nodes {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/runtime/event"
 )
 
@@ -58,27 +59,27 @@ func (t *Text) Emit(e event.Event) {
 		t.draw(true)
 	case event.NodeHashing:
 		if e.Bytes > 64<<20 {
-			t.line("%-10s hashing %s of weights, once", clean(e.Node), humanize.IBytes(uint64(e.Bytes)))
+			t.line("%-10s hashing %s of weights, once", safetext.Line(e.Node), humanize.IBytes(uint64(e.Bytes)))
 		}
 	case event.NodeProgress:
 		t.progress(e)
 	case event.NodeHit:
-		t.line("%-10s %s", clean(e.Node), "cached")
+		t.line("%-10s %s", safetext.Line(e.Node), "cached")
 	case event.NodeDone:
 		t.finish(e.Node)
-		t.line("%-10s %-7s %s", clean(e.Node), seconds(e.Seconds), clean(e.Reason))
+		t.line("%-10s %-7s %s", safetext.Line(e.Node), seconds(e.Seconds), safetext.Line(e.Reason))
 	case event.NodeFailed:
 		t.finish(e.Node)
-		t.line("%-10s failed: %s", clean(e.Node), clean(e.Message))
+		t.line("%-10s failed: %s", safetext.Line(e.Node), safetext.Line(e.Message))
 	case event.NodeSkipped:
-		t.line("%-10s skipped: %s", clean(e.Node), clean(e.Message))
+		t.line("%-10s skipped: %s", safetext.Line(e.Node), safetext.Line(e.Message))
 	case event.OutputDone:
-		t.line("wrote %s", clean(e.Path))
+		t.line("wrote %s", safetext.Line(e.Path))
 	case event.Warning:
-		t.line("warning: %s", clean(e.Message))
+		t.line("warning: %s", safetext.Line(e.Message))
 	case event.RunDone:
 		t.erase()
-		fmt.Fprintf(t.w, "%s in %s\n", clean(e.Message), seconds(e.Seconds))
+		fmt.Fprintf(t.w, "%s in %s\n", safetext.Line(e.Message), seconds(e.Seconds))
 	}
 }
 
@@ -105,7 +106,7 @@ func (t *Text) progress(e event.Event) {
 
 // describe is a node's state: units done, rate, time left.
 func (p *progress) describe(node string, now time.Time) string {
-	s := fmt.Sprintf("%-10s", clean(node))
+	s := fmt.Sprintf("%-10s", safetext.Line(node))
 	if p.total == 0 {
 		return s + " " + seconds(now.Sub(p.started).Seconds())
 	}
@@ -193,17 +194,4 @@ func seconds(s float64) string {
 		return fmt.Sprintf("%dm%02ds", int(s)/60, int(s)%60)
 	}
 	return fmt.Sprintf("%dh%02dm", int(s)/3600, int(s)%3600/60)
-}
-
-// clean replaces control characters, so that no text from a file moves the cursor; line breaks become spaces.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
-			return '?'
-		}
-		return r
-	}, s)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	"github.com/seed-8af8f8e1/flow/spec"
 )
@@ -302,7 +303,7 @@ func outputPath(file string) (string, error) {
 	slashed := strings.ReplaceAll(file, `\`, "/")
 	clean := path.Clean(slashed)
 	switch {
-	case strings.ContainsFunc(file, func(r rune) bool { return r < 0x20 || r == 0x7f }):
+	case strings.ContainsFunc(file, safetext.Unsafe):
 		return "", fmt.Errorf("the path %q holds control characters", file)
 	case path.IsAbs(slashed) || len(file) > 1 && file[1] == ':':
 		return "", fmt.Errorf("the path %q is absolute; outputs lie below the output folder", file)
