@@ -76,6 +76,28 @@ func TestJSONLines(t *testing.T) {
 	}
 }
 
+// Steps are all written; the progress of a node without steps is thinned out.
+func TestJSONProgress(t *testing.T) {
+	var b bytes.Buffer
+	j := NewJSON(&b)
+	now := time.Unix(1000, 0)
+	j.now = func() time.Time { now = now.Add(time.Millisecond); return now }
+	j.Emit(event.Event{Type: event.NodeStarted, Node: "latents", Total: 30})
+	j.Emit(event.Event{Type: event.NodeStarted, Node: "image"})
+	for i := range 500 {
+		j.Emit(event.Event{Type: event.NodeProgress, Node: "image", Done: i, Total: 500})
+	}
+	for i := range 30 {
+		j.Emit(event.Event{Type: event.NodeProgress, Node: "latents", Done: i, Total: 30})
+	}
+	if n := strings.Count(b.String(), `"node":"latents"`); n != 31 {
+		t.Errorf("%d lines of a node of 30 steps", n)
+	}
+	if n := strings.Count(b.String(), `"node":"image"`); n < 3 || n > 12 {
+		t.Errorf("%d lines of a node without steps", n)
+	}
+}
+
 func TestSeconds(t *testing.T) {
 	for s, want := range map[float64]string{0.0123: "12ms", 0.5: "0.5s", 59.9: "59.9s", 61: "1m01s", 3725: "1h02m"} {
 		if got := seconds(s); got != want {
