@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -22,7 +21,7 @@ func schemaCommand(a *app) *cobra.Command {
 		Long: `Prints the JSON schema of workflow files. Editors with a YAML language server use it
 by a first line such as
   # yaml-language-server: $schema=flow.v1.schema.json`,
-		Args: cobra.NoArgs,
+		Args: nothing,
 		RunE: func(*cobra.Command, []string) error { _, err := a.out.Write(schema.V1); return err },
 	}
 }
@@ -33,18 +32,16 @@ func kindsCommand(a *app) *cobra.Command {
 		Use:     "kinds [KIND]",
 		Short:   "List the kinds of nodes, or one with its arguments and outputs",
 		Example: "  flow kinds\n  flow kinds denoise",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    takes(0, 1, "one KIND"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return kindNames(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			list := kinds.Registry().All()
 			if len(args) == 1 {
-				name, _, _ := strings.Cut(args[0], "@")
-				k, ok := kinds.Registry().Kind(name, 0)
-				if !ok {
-					hint := spec.Suggest(args[0], kindNames())
-					return fmt.Errorf("there is no kind %q; %s", args[0], or(hint, "flow kinds lists them"))
+				k, err := kindCalled(args[0])
+				if err != nil {
+					return err
 				}
 				list = []*nodes.Kind{k}
 			}
@@ -66,6 +63,24 @@ func kindsCommand(a *app) *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "write the kinds as JSON")
 	return c
+}
+
+// kindCalled finds a kind by NAME or NAME@VERSION.
+func kindCalled(s string) (*nodes.Kind, error) {
+	name, _, versioned := strings.Cut(s, "@")
+	var have []string
+	for _, k := range kinds.Registry().All() {
+		if k.ID() == s || !versioned && k.Name == name && k.Version == 1 {
+			return k, nil
+		}
+		if k.Name == name {
+			have = append(have, k.ID())
+		}
+	}
+	if have != nil {
+		return nil, fmt.Errorf("there is no %s; this release has %s", s, strings.Join(have, ", "))
+	}
+	return nil, fmt.Errorf("there is no kind %q; %s", s, or(spec.Suggest(name, kindNames()), "flow kinds lists them"))
 }
 
 func or(a, b string) string {
@@ -171,13 +186,11 @@ func (a *app) kindsJSON(list []*nodes.Kind) error {
 		}
 		out = append(out, j)
 	}
-	e := json.NewEncoder(a.out)
-	e.SetIndent("", "  ")
-	return e.Encode(out)
+	return a.json(out)
 }
 
 func versionCommand(a *app) *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the release and what it was built with", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+	return &cobra.Command{Use: "version", Short: "Print the release and what it was built with", Args: nothing, RunE: func(*cobra.Command, []string) error {
 		fmt.Fprintf(a.out, "flow %s\nlanguage %s\nnumerics %s, %s\n%s %s/%s\n", release(), spec.Version, nodes.Class(0), nodes.Class(1), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		if info, ok := debug.ReadBuildInfo(); ok {
 			for _, s := range info.Settings {

@@ -13,17 +13,18 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/runtime/cache"
 )
 
 func cacheCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
+	c := group(&cobra.Command{
 		Use:   "cache",
 		Short: "Look into the cache and tidy it",
 		Long: `The cache keeps what nodes made, by the key of what they did. FLOW_CACHE_DIR is
 its place, else "flow" in the user's cache folder. It is trimmed by itself, least
 recently used first, to 20 GiB or a tenth of the disk.`,
-	}
+	})
 	c.AddCommand(cacheLs(a), cacheShow(a), cacheGC(a), cacheClear(a), cacheVerify(a), cacheDir(a))
 	return c
 }
@@ -47,7 +48,7 @@ func disk(readOnly bool) (*cache.Disk, error) {
 }
 
 func cacheDir(a *app) *cobra.Command {
-	return &cobra.Command{Use: "dir", Short: "Print the cache's folder", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+	return &cobra.Command{Use: "dir", Short: "Print the cache's folder", Args: nothing, RunE: func(*cobra.Command, []string) error {
 		dir, err := cache.DefaultDir()
 		if err != nil {
 			return &exitError{exitRun, err.Error()}
@@ -67,7 +68,7 @@ func kindOf(action json.RawMessage) string {
 }
 
 func cacheLs(a *app) *cobra.Command {
-	return &cobra.Command{Use: "ls", Short: "List what is kept", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+	return &cobra.Command{Use: "ls", Short: "List what is kept", Args: nothing, RunE: func(c *cobra.Command, _ []string) error {
 		d, err := disk(true)
 		if err != nil {
 			return err
@@ -84,7 +85,7 @@ func cacheLs(a *app) *cobra.Command {
 			for _, o := range r.Outputs {
 				size += o.Size
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Key.String()[:12], kindOf(r.Action), r.Meta["node"], humanize.Bytes(uint64(size)),
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", short(r.Key.String()), safetext.Line(kindOf(r.Action)), safetext.Line(r.Meta["node"]), humanize.Bytes(uint64(size)),
 				r.Created.Local().Format("2006-01-02 15:04"), r.Duration.Round(time.Millisecond))
 		}
 		if err := w.Flush(); err != nil {
@@ -105,7 +106,7 @@ func cacheShow(a *app) *cobra.Command {
 		Use:   "show KEY",
 		Short: "Show a record: what was asked for and what was made",
 		Long:  "Shows the record whose key begins with KEY. --extract DIR writes its outputs there, as files that other programs open.",
-		Args:  cobra.ExactArgs(1),
+		Args:  takes(1, 1, "one KEY"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			d, err := disk(true)
 			if err != nil {
@@ -113,16 +114,18 @@ func cacheShow(a *app) *cobra.Command {
 			}
 			defer func() { _ = d.Close() }()
 			keys := d.Find(strings.ToLower(args[0]))
-			if len(keys) != 1 {
-				return &exitError{exitFile, fmt.Sprintf("%d records have a key that begins with %q; flow cache ls lists them", len(keys), args[0])}
+			switch len(keys) {
+			case 0:
+				return fmt.Errorf("no record has a key that begins with %q; flow cache ls lists them", args[0])
+			case 1:
+			default:
+				return fmt.Errorf("%d records have a key that begins with %q; write more of it", len(keys), args[0])
 			}
 			r, err := d.Get(keys[0])
 			if err != nil {
 				return &exitError{exitRun, err.Error()}
 			}
-			e := json.NewEncoder(a.out)
-			e.SetIndent("", "  ")
-			if err := e.Encode(r); err != nil {
+			if err := a.json(r); err != nil {
 				return err
 			}
 			return a.extract(d, r, extract)
@@ -169,7 +172,7 @@ func cacheGC(a *app) *cobra.Command {
 		Use:     "gc",
 		Short:   "Remove what was not used for long, or what is above a size",
 		Example: "  flow cache gc --max-age 30d\n  flow cache gc --max-size 5GB --dry-run",
-		Args:    cobra.NoArgs,
+		Args:    nothing,
 		RunE: func(c *cobra.Command, _ []string) error {
 			opt := cache.GCOptions{DryRun: dry}
 			if age != "" {
@@ -211,7 +214,7 @@ func parseAge(s string) (time.Duration, error) {
 }
 
 func cacheClear(a *app) *cobra.Command {
-	return &cobra.Command{Use: "clear", Short: "Remove everything that is kept", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+	return &cobra.Command{Use: "clear", Short: "Remove everything that is kept", Args: nothing, RunE: func(c *cobra.Command, _ []string) error {
 		return a.tidy(c.Context(), func(ctx context.Context, d *cache.Disk) (*cache.Report, error) { return d.Clear(ctx) })
 	}}
 }
@@ -230,7 +233,7 @@ func (a *app) tidy(ctx context.Context, f func(context.Context, *cache.Disk) (*c
 	if r.DryRun {
 		verb = "would remove"
 		for _, x := range r.Removed {
-			fmt.Fprintf(a.out, "%s  last used %s\n", x.Key.String()[:12], x.Used.Local().Format("2006-01-02 15:04"))
+			fmt.Fprintf(a.out, "%s  last used %s\n", short(x.Key.String()), x.Used.Local().Format("2006-01-02 15:04"))
 		}
 	}
 	fmt.Fprintf(a.out, "%s %d records, %s; %s left\n", verb, len(r.Removed), humanize.Bytes(uint64(max(0, r.Before-r.After))), humanize.Bytes(uint64(max(0, r.After))))
@@ -241,7 +244,7 @@ func (a *app) tidy(ctx context.Context, f func(context.Context, *cache.Disk) (*c
 }
 
 func cacheVerify(a *app) *cobra.Command {
-	return &cobra.Command{Use: "verify", Short: "Read everything that is kept and remove what is damaged", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+	return &cobra.Command{Use: "verify", Short: "Read everything that is kept and remove what is damaged", Args: nothing, RunE: func(c *cobra.Command, _ []string) error {
 		d, err := disk(false)
 		if err != nil {
 			return err

@@ -21,7 +21,7 @@ func doctorCommand(a *app) *cobra.Command {
 		Use:   "doctor",
 		Short: "Say what this machine can do, by measurement",
 		Long:  "Measures the products of every tier of kernels and the hash on one core, and looks at memory and the cache. It takes about two seconds.",
-		Args:  cobra.NoArgs,
+		Args:  nothing,
 		RunE: func(c *cobra.Command, _ []string) error {
 			fmt.Fprintf(a.out, "flow       %s, %s/%s, %s\n", release(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 			fmt.Fprintf(a.out, "workers    %d of %d processors\n", runtime.GOMAXPROCS(0), runtime.NumCPU())

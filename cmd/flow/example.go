@@ -24,7 +24,7 @@ func exampleCommand(a *app) *cobra.Command {
 		Short:     "Write an example with a small model into a folder",
 		Long:      "Writes an example's workflow and its small model into DIR (default: NAME). Files that are there and differ stay; they are an error.\n\nExamples: castle",
 		Example:   "  flow example castle && flow run castle/castle.flow.yaml",
-		Args:      cobra.RangeArgs(1, 2),
+		Args:      takes(1, 2, "a NAME, and a DIR if you like"),
 		ValidArgs: []string{"castle"},
 		RunE: func(_ *cobra.Command, args []string) error {
 			x, ok := examples[args[0]]

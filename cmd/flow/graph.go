@@ -17,7 +17,7 @@ func graphCommand(a *app) *cobra.Command {
 		Use:     "graph FILE",
 		Short:   "Draw a workflow's graph as mermaid, dot or svg",
 		Example: "  flow graph castle.flow.yaml --as svg > castle.svg",
-		Args:    cobra.ExactArgs(1),
+		Args:    takes(1, 1, "one FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if !has(graph.Forms, as) {
 				return fmt.Errorf("--as %q is not one of %s", as, strings.Join(graph.Forms, ", "))

@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
 )
 
 func main() { os.Exit(run()) }
 
-// Exit codes; docs/exit-codes.md lists them.
+// Exit codes; docs/cli.md lists them.
 const (
 	exitOK          = 0
 	exitFile        = 2 // the file or the command line is wrong
@@ -36,9 +38,13 @@ func run() int {
 		<-ctx.Done()
 		stop()
 	}()
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	out := &output{w: os.Stdout}
+	a := &app{in: os.Stdin, out: out, err: os.Stderr}
 	defer a.close()
 	err := root(a).ExecuteContext(ctx)
+	if failed := out.failed(); failed != nil && (err == nil || errors.Is(err, failed)) {
+		err = &exitError{exitRun, "cannot write standard output: " + failed.Error()}
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -47,10 +53,10 @@ func run() int {
 		e = &exitError{exitFile, err.Error()}
 	}
 	if errors.Is(err, context.Canceled) {
-		e.code = exitInterrupted
+		e = &exitError{exitInterrupted, "interrupted; what was finished is in the cache"}
 	}
 	if e.message != "" {
-		fmt.Fprintln(os.Stderr, "flow: "+e.message)
+		fmt.Fprintln(os.Stderr, "flow: "+safetext.Lines(e.message))
 	}
 	return e.code
 }

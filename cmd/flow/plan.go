@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"text/tabwriter"
 
@@ -21,7 +20,7 @@ func planCommand(a *app) *cobra.Command {
 		Long: `Shows for each node whether the cache answers (hit), it would run, or it depends
 on what runs before it; with the reason and the memory it takes. It reads headers of weight
 files only, computes nothing and writes nothing.`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1, "one FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			opt, diags, err := a.options(args[0], &f)
 			if err != nil {
@@ -92,7 +91,5 @@ func (a *app) planJSON(class, edition string, rows []sched.Row) error {
 		}
 		out = append(out, p)
 	}
-	e := json.NewEncoder(a.out)
-	e.SetIndent("", "  ")
-	return e.Encode(map[string]any{"numerics": class, "edition": edition, "nodes": out})
+	return a.json(map[string]any{"numerics": class, "edition": edition, "nodes": out})
 }

@@ -29,7 +29,7 @@ func (a *app) close() {
 }
 
 func root(a *app) *cobra.Command {
-	c := &cobra.Command{
+	c := group(&cobra.Command{
 		Use:   "flow",
 		Short: "Render images from versioned workflow files",
 		Long: `flow renders images from workflow files: YAML graphs of nodes that load a model,
@@ -42,17 +42,25 @@ last bit, on every machine; what has been computed is answered from the cache.
   flow validate FILE         say what is wrong with a file
 
 Each command has --help. Exit codes: 0 ok, 2 the file or the command line is
-wrong, 3 plan --check found work, 4 the run failed, 130 interrupted.`,
+wrong, 3 plan --check found work, 4 the run failed, 130 interrupted.
+flow help language, environment and exit-codes say more.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       release(),
-	}
+	})
 	c.SetIn(a.in)
 	c.SetOut(a.out)
 	c.SetErr(a.err)
 	c.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log what is done, on standard error")
 	c.AddCommand(runCommand(a), validateCommand(a), planCommand(a), graphCommand(a), cacheCommand(a), schemaCommand(a),
 		kindsCommand(a), doctorCommand(a), versionCommand(a), exampleCommand(a))
+	c.AddCommand(topics()...)
+	c.SetFlagErrorFunc(flagError)
+	c.SetHelpCommand(helpCommand())
+	c.InitDefaultCompletionCmd()
+	if completion := child(c, "completion"); completion != nil {
+		group(completion)
+	}
 	return c
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-8af8f8e1/flow/internal/ui"
+	"github.com/seed-8af8f8e1/flow/nodes"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
 )
 
@@ -24,7 +25,7 @@ overwritten without --force. Ctrl-C stops within a second; what is finished stay
 		Example: `  flow run castle.flow.yaml
   flow run castle.flow.yaml -p seed=43 -p "prompt=a red house on a beach"
   flow run castle.flow.yaml --json | jq .type`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1, "one FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			opt, diags, err := a.options(args[0], &f)
 			if err != nil {
@@ -37,7 +38,14 @@ overwritten without --force. Ctrl-C stops within a second; what is finished stay
 			if asJSON {
 				opt.Sink = ui.NewJSON(a.out)
 			} else {
-				opt.Sink = ui.NewText(a.err, terminalWidth(a.err))
+				columns := terminalWidth(a.err)
+				if a.verbose {
+					columns = nil // log lines and a live line would write over each other
+				}
+				opt.Sink = ui.NewText(a.err, columns)
+			}
+			if a.verbose {
+				opt.Sink = logged{opt.Sink, opt.Env.Log}
 			}
 			if a.warned != nil {
 				fmt.Fprintln(a.err, "warning:", a.warned)
@@ -62,6 +70,7 @@ func (a *app) execute(ctx context.Context, w *flowruntime.Workflow, asJSON bool)
 	if err := device(w.Plan.Device); err != nil {
 		return err
 	}
+	a.log().Debug("run", "numerics", nodes.Class(w.Plan.Precision), "edition", w.Plan.Edition, "device", w.Plan.Device, "nodes", len(w.Plan.Steps))
 	res, err := w.Run(ctx)
 	if err != nil {
 		return &exitError{exitRun, err.Error()}

@@ -20,7 +20,7 @@ references, and - from headers and shapes - models and sizes. All mistakes come 
 one pass with line, column and what to do. Nothing is computed or written.`,
 		Example: `  flow validate castle.flow.yaml
   flow validate --format github *.flow.yaml`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes(1, 0, "a FILE, or several"),
 		RunE: func(c *cobra.Command, args []string) error {
 			var all []spec.Diagnostic
 			for _, file := range args {

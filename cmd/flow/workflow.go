@@ -16,6 +16,7 @@ import (
 	"github.com/seed-8af8f8e1/flow/nodes"
 	"github.com/seed-8af8f8e1/flow/nodes/kinds"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
+	"github.com/seed-8af8f8e1/flow/runtime/cache"
 	"github.com/seed-8af8f8e1/flow/runtime/event"
 	"github.com/seed-8af8f8e1/flow/runtime/plan"
 	"github.com/seed-8af8f8e1/flow/schema"
@@ -127,11 +128,14 @@ func (a *app) options(file string, f *workflowFlags) (flowruntime.Options, []spe
 	overrides, diags := f.overrides()
 	roots := append([]string(nil), f.models...)
 	roots = append(roots, filepath.SplitList(os.Getenv("FLOW_MODELS"))...)
+	store, log := a.openStore(), a.log()
+	dir, _ := cache.DefaultDir() // "" where there is none: the store is in memory then, with a warning
+	log.Debug("read", "file", file, "memory", humanize.IBytes(uint64(max(limit, 0))), "models", roots, "cache", dir)
 	return flowruntime.Options{
 		Options: plan.Options{Registry: kinds.Registry(), Overrides: overrides, Files: flowruntime.FinderFor(file, roots, f.allow),
 			Precision: f.precision, Device: f.device, Edition: f.edition},
-		Env:    nodes.Env{Executor: cpu.New(), Threads: f.threads, Log: a.log()},
-		Store:  a.openStore(),
+		Env:    nodes.Env{Executor: cpu.New(), Threads: f.threads, Log: log},
+		Store:  store,
 		Sink:   event.Discard,
 		Memory: limit,
 		Folder: filepath.Dir(file),

@@ -13,7 +13,7 @@ type Type string
 // Types of events.
 const (
 	RunStarted   Type = "run-started"   // Total: nodes
-	NodeHashing  Type = "node-hashing"  // Total: bytes of weights to hash before the key is known
+	NodeHashing  Type = "node-hashing"  // Bytes: weights to hash before the key is known
 	NodeStarted  Type = "node-started"  // Total: units of progress, 0 for none
 	NodeProgress Type = "node-progress" // Done of Total
 	NodeHit      Type = "node-hit"      // answered from the cache
@@ -22,7 +22,7 @@ const (
 	NodeSkipped  Type = "node-skipped"  // Message: the node whose failure is the first cause
 	OutputDone   Type = "output-done"   // Path: the file that was written, or found as it should be
 	Warning      Type = "warning"       // Message
-	RunDone      Type = "run-done"      // Seconds; Message: "ok", "failed" or "interrupted"
+	RunDone      Type = "run-done"      // Seconds; Message: "done", "failed" or "interrupted"
 )
 
 // Event is one thing that happened. Fields that do not apply are empty.

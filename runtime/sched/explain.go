@@ -143,7 +143,15 @@ type MemoryError struct {
 
 // Error implements error.
 func (e *MemoryError) Error() string {
-	return fmt.Sprintf("node %q needs %.1f GB of memory and the run may use %.1f GB", e.Node, float64(e.Need)/1e9, float64(e.Limit)/1e9)
+	return fmt.Sprintf("node %q needs %s of memory and the run may use %s: draw a smaller picture, or raise the limit with --memory", e.Node, bytes(e.Need), bytes(e.Limit))
+}
+
+// bytes shows a number of bytes.
+func bytes(n int64) string {
+	if n < 1e9 {
+		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
 
 // CheckMemory compares the planned peak of the steps that may run with a limit in bytes; 0 is no limit.
