@@ -2,12 +2,10 @@ package plan
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
-	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	"github.com/seed-8af8f8e1/flow/spec"
 )
@@ -267,97 +265,6 @@ func (b *builder) like(t nodes.Type) string {
 		}
 	}
 	return ""
-}
-
-// outputs resolves what is written; paths lie below the output folder and are unlike each other.
-func (b *builder) outputs(p *Plan) {
-	taken := make(map[string]Output)
-	for _, o := range b.doc.Outputs {
-		from, port, ok := b.target(o.From.Ref)
-		if !ok {
-			continue
-		}
-		if port.Type != nodes.ImageType {
-			b.errorf(o.From.Pos, "F0204", b.like(nodes.ImageType), "an output is an image, and $%s.%s is %s", from.Name, port.Name, port.Type)
-			continue
-		}
-		file := b.doc.Expand(o.Path.Text)
-		clean, err := outputPath(file)
-		if err != nil {
-			b.errorf(o.Path.Pos, "F0601", "", "%v", err)
-			continue
-		}
-		out := Output{Name: o.Name.Text, From: from, Port: port.Name, Path: clean, Pos: o.Path.Pos}
-		if other, ok := taken[strings.ToLower(clean)]; ok {
-			b.diags = append(b.diags, spec.Diagnostic{File: b.doc.File, Pos: o.Path.Pos, Code: "F0601", Hint: "give one of them another name",
-				Message: fmt.Sprintf("outputs %q and %q are written to one path, %s", other.Name, out.Name, clean), Related: []spec.Related{{Pos: other.Pos, Message: "the other one"}}})
-			continue
-		}
-		taken[strings.ToLower(clean)] = out
-		p.Outputs = append(p.Outputs, out)
-	}
-}
-
-// outputPath checks a path that is written.
-func outputPath(file string) (string, error) {
-	slashed := strings.ReplaceAll(file, `\`, "/")
-	clean := path.Clean(slashed)
-	switch {
-	case strings.ContainsFunc(file, safetext.Unsafe):
-		return "", fmt.Errorf("the path %q holds control characters", file)
-	case path.IsAbs(slashed) || len(file) > 1 && file[1] == ':':
-		return "", fmt.Errorf("the path %q is absolute; outputs lie below the output folder", file)
-	case clean == ".." || strings.HasPrefix(clean, "../"):
-		return "", fmt.Errorf("the path %q leaves the output folder", file)
-	case clean == "." || strings.HasSuffix(slashed, "/"):
-		return "", fmt.Errorf("the path %q names no file", file)
-	case !strings.EqualFold(path.Ext(clean), ".png"):
-		return "", fmt.Errorf("the path %q does not end in .png, the format that images are written in", file)
-	}
-	return clean, nil
-}
-
-// order sorts steps topologically; of those that can run, the first in the file comes first. The graph has no cycles.
-func order(steps []*Step) []*Step {
-	var out []*Step
-	done := make(map[*Step]bool)
-	for len(out) < len(steps) {
-		for _, s := range steps {
-			if done[s] || slices.ContainsFunc(s.Inputs, func(in Input) bool { return !done[in.From] }) {
-				continue
-			}
-			done[s] = true
-			s.Index = len(out)
-			out = append(out, s)
-			break
-		}
-	}
-	return out
-}
-
-// need marks what outputs need by the inputs that of gives; without outputs, everything.
-func (p *Plan) need(of func(*Step) []Input) {
-	for _, s := range p.Steps {
-		s.Needed = false
-	}
-	var mark func(s *Step)
-	mark = func(s *Step) {
-		if s.Needed {
-			return
-		}
-		s.Needed = true
-		for _, in := range of(s) {
-			mark(in.From)
-		}
-	}
-	for _, o := range p.Outputs {
-		mark(o.From)
-	}
-	if len(p.Outputs) == 0 {
-		for _, s := range p.Steps {
-			s.Needed = true
-		}
-	}
 }
 
 // Close closes the live values that [Plan.Inspect] has opened.

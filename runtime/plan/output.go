@@ -1,0 +1,116 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"runtime"
+	"strings"
+
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
+	"github.com/seed-8af8f8e1/flow/nodes"
+	"github.com/seed-8af8f8e1/flow/spec"
+)
+
+// outputs resolves what is written; paths lie below the output folder and are unlike each other.
+func (b *builder) outputs(p *Plan) {
+	taken := make(map[string]Output)   // by path without case: some file systems know none
+	folders := make(map[string]Output) // the folders that they lie in
+	for _, o := range b.doc.Outputs {
+		from, port, ok := b.target(o.From.Ref)
+		if !ok {
+			continue
+		}
+		if port.Type != nodes.ImageType {
+			b.errorf(o.From.Pos, "F0204", b.like(nodes.ImageType), "an output is an image, and $%s.%s is %s", from.Name, port.Name, port.Type)
+			continue
+		}
+		clean, err := outputPath(b.doc.Expand(o.Path.Text))
+		if err != nil {
+			b.errorf(o.Path.Pos, "F0601", err.hint, "%s", err.problem)
+			continue
+		}
+		out := Output{Name: o.Name.Text, From: from, Port: port.Name, Path: clean, Pos: o.Path.Pos}
+		key := strings.ToLower(clean)
+		if other, ok := taken[key]; ok {
+			b.clash(out, other, "give one of them another name", "outputs %q and %q are written to one path, %s", other.Name, out.Name, clean)
+			continue
+		}
+		if other, ok := folders[key]; ok {
+			b.clash(out, other, "give one of them another path", "output %q is the file %s, and output %q lies in a folder of that name", out.Name, clean, other.Name)
+			continue
+		}
+		clashed := false
+		for dir := path.Dir(key); dir != "." && !clashed; dir = path.Dir(dir) {
+			if other, ok := taken[dir]; ok {
+				b.clash(out, other, "give one of them another path", "output %q is the file %s, and output %q lies in a folder of that name", other.Name, other.Path, out.Name)
+				clashed = true
+			}
+			folders[dir] = out
+		}
+		if clashed {
+			continue
+		}
+		taken[key] = out
+		p.Outputs = append(p.Outputs, out)
+	}
+}
+
+// clash reports two outputs that cannot both be written.
+func (b *builder) clash(out, other Output, hint, format string, args ...any) {
+	b.diags = append(b.diags, spec.Diagnostic{File: b.doc.File, Pos: out.Pos, Code: "F0601", Hint: hint, Message: fmt.Sprintf(format, args...),
+		Related: []spec.Related{{Pos: other.Pos, Message: "the other one"}}})
+}
+
+// pathProblem says why a path is not written, and what to do.
+type pathProblem struct{ problem, hint string }
+
+// outputPath checks a path that is written.
+func outputPath(file string) (string, *pathProblem) {
+	fail := func(hint, format string, args ...any) (string, *pathProblem) {
+		return "", &pathProblem{fmt.Sprintf("the path %q ", file) + fmt.Sprintf(format, args...), hint}
+	}
+	slashed := strings.ReplaceAll(file, `\`, "/")
+	clean := path.Clean(slashed)
+	switch {
+	case strings.ContainsFunc(file, safetext.Unsafe):
+		return fail("", "holds control characters")
+	case path.IsAbs(slashed) || len(file) > 1 && file[1] == ':':
+		return fail("flow run --out DIR chooses the output folder", "is absolute; outputs lie below the output folder")
+	case clean == ".." || strings.HasPrefix(clean, "../"):
+		return fail("", "leaves the output folder")
+	case clean == "." || strings.HasSuffix(slashed, "/"):
+		return fail("end it in NAME.png", "names no file")
+	case !strings.EqualFold(path.Ext(clean), ".png"):
+		return fail("end it in .png", "does not end in .png, the format that images are written in")
+	}
+	for _, name := range strings.Split(clean, "/") {
+		if len(name) > maxName {
+			return fail("shorten it", "has a name of %d bytes; file systems take %d", len(name), maxName)
+		}
+		if why := refusedByWindows(name); why != "" && runtime.GOOS == "windows" {
+			return fail("choose another name", "%s", why)
+		}
+	}
+	return clean, nil
+}
+
+// maxName is the number of bytes of a name that file systems take.
+const maxName = 255
+
+// refusedByWindows says why Windows cannot have a file of this name; empty if it can.
+func refusedByWindows(name string) string {
+	if i := strings.IndexAny(name, `<>:"|?*`); i >= 0 {
+		return fmt.Sprintf("holds %q, which Windows refuses", name[i:i+1])
+	}
+	if strings.HasSuffix(name, ".") || strings.HasSuffix(name, " ") {
+		return fmt.Sprintf("has the name %q, whose last character Windows drops", name)
+	}
+	stem, _, _ := strings.Cut(strings.ToUpper(name), ".")
+	switch stem = strings.TrimRight(stem, " "); {
+	case stem == "CON" || stem == "PRN" || stem == "AUX" || stem == "NUL" || stem == "CONIN$" || stem == "CONOUT$":
+	case len(stem) == 4 && (stem[:3] == "COM" || stem[:3] == "LPT") && stem[3] >= '0' && stem[3] <= '9':
+	default:
+		return ""
+	}
+	return fmt.Sprintf("has the name %q, which is a device on Windows", name)
+}
