@@ -112,8 +112,12 @@ func (x *exec) operation(in *program.Instr) (operation, needs) {
 		return x.newGroupNorm(in, op)
 	case *program.LayerNorm:
 		return x.newLayerNorm(in, op), needs{}
-	case *program.Activate, *program.GEGLU, *program.Add, *program.Affine, *program.Guidance, *program.SolverStep:
+	case *program.Activate, *program.GEGLU, *program.Add, *program.Affine, *program.Guidance, *program.SelfGuidance, *program.SolverStep:
 		return x.newPointwise(in), needs{}
+	case *program.AttentionColumns:
+		return x.newColumns(in, op)
+	case *program.Degrade:
+		return x.newDegrade(in, op)
 	case *program.Upsample:
 		return &upsample{x: x, in: in}, needs{}
 	case *program.Embed, *program.Row, *program.StepRow, *program.Concat, *program.Slice, *program.Repeat, *program.Reshape, *program.Sinusoid:

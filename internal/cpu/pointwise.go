@@ -78,6 +78,8 @@ func (p *pointwise) task(_ *worker, i int) {
 		kernel.Affine(dst, p.a[lo:hi], op.Mul, op.Add)
 	case *program.Guidance:
 		kernel.Guidance(dst, p.a[lo:hi], p.b[lo:hi], op.Scale)
+	case *program.SelfGuidance:
+		kernel.SelfGuidance(dst, p.a[lo:hi], p.b[lo:hi], p.c[lo:hi], op.Scale)
 	case *program.SolverStep:
 		solverStep(op.Prediction, dst, p.a[lo:hi], p.b[lo:hi], (*[4]float32)(p.c))
 	}
@@ -85,21 +87,19 @@ func (p *pointwise) task(_ *worker, i int) {
 
 // solverStep is one step of DDIM; see [program.SolverStep].
 func solverStep(p program.Prediction, dst, x, model []float32, c *[4]float32) {
-	alpha, sigma, alphaPrev, sigmaDir := c[0], c[1], c[2], c[3]
 	for i, v := range x {
-		m := model[i]
-		var x0, e float32
-		switch p {
-		case program.PredictV:
-			x0 = float32(alpha*v) - float32(sigma*m)
-			e = float32(alpha*m) + float32(sigma*v)
-		case program.PredictSample:
-			x0 = m
-			e = (v - float32(alpha*m)) / sigma
-		default:
-			x0 = (v - float32(sigma*m)) / alpha
-			e = m
-		}
-		dst[i] = float32(alphaPrev*x0) + float32(sigmaDir*e)
+		x0, e := estimate(p, v, model[i], c[0], c[1])
+		dst[i] = float32(c[2]*x0) + float32(c[3]*e)
 	}
+}
+
+// estimate splits x, of which a model says m, into the picture and the noise: x = alpha*x0 + sigma*e.
+func estimate(p program.Prediction, x, m, alpha, sigma float32) (x0, e float32) {
+	switch p {
+	case program.PredictV:
+		return float32(alpha*x) - float32(sigma*m), float32(alpha*m) + float32(sigma*x)
+	case program.PredictSample:
+		return m, (x - float32(alpha*m)) / sigma
+	}
+	return (x - float32(sigma*m)) / alpha, m
 }

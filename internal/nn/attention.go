@@ -25,9 +25,23 @@ func Diffusers(heads int, inBias bool) Attention {
 // Apply attends from x [B,T,C] to context [B,S,C'] (x itself for self-attention);
 // inner is the width of q, k and v. Out: [B,T,out].
 func (a Attention) Apply(b *program.Builder, x, context ID, inner, out int) ID {
-	q := linear(b, a.Q, x, inner, a.InBias)
-	k := linear(b, a.K, context, inner, a.InBias)
+	y, _ := a.ApplyProbed(b, x, context, inner, out)
+	return y
+}
+
+// Probe is what an attention has computed on its way.
+type Probe struct {
+	Q, K  ID // [B,T,inner], [B,S,inner]
+	Heads int
+	Scale float64
+}
+
+// ApplyProbed is [Attention.Apply] that also gives the queries and keys.
+func (a Attention) ApplyProbed(b *program.Builder, x, context ID, inner, out int) (ID, Probe) {
+	p := Probe{Heads: a.Heads, Scale: 1 / math.Sqrt(float64(inner/max(a.Heads, 1)))}
+	p.Q = linear(b, a.Q, x, inner, a.InBias)
+	p.K = linear(b, a.K, context, inner, a.InBias)
 	v := linear(b, a.V, context, inner, a.InBias)
-	h := b.Attention(q, k, v, a.Heads, 1/math.Sqrt(float64(inner/max(a.Heads, 1))), a.Causal)
-	return Linear(b, a.Out, h, out)
+	h := b.Attention(p.Q, p.K, v, a.Heads, p.Scale, a.Causal)
+	return Linear(b, a.Out, h, out), p
 }

@@ -88,6 +88,31 @@ func (b *Builder) Attention(q, k, v ID, heads int, scale float64, causal bool) I
 	return b.emit(&Attention{Heads: heads, Scale: scale, Causal: causal, Prec: b.prec}, qs, q, k, v)
 }
 
+// AttentionColumns sums the attention that each key receives; see the operation.
+func (b *Builder) AttentionColumns(q, k ID, heads int, scale float64) ID {
+	qs, ks := b.Shape(q), b.Shape(k)
+	b.need(len(qs) == 3 && len(ks) == 3 && qs[0] == ks[0] && qs[2] == ks[2], "attention over %v and %v", qs, ks)
+	b.need(heads > 0 && qs[2]%heads == 0, "%d heads over %d channels", heads, qs[2])
+	return b.emit(&AttentionColumns{Heads: heads, Scale: scale, Prec: b.prec}, []int{qs[0], ks[1]}, q, k)
+}
+
+// Degrade blurs the latents x where columns of attention exceed 1; see the operation.
+func (b *Builder) Degrade(x, output, columns, coefficients ID, op Degrade) ID {
+	s := b.Shape(x)
+	b.need(len(s) == 4 && sameShape(s, b.Shape(output)), "degrading %v by %v", s, b.Shape(output))
+	b.need(op.MapH > 0 && op.MapW > 0 && sameShape(b.Shape(columns), []int{s[0], op.MapH * op.MapW}), "columns of %v for a map of %dx%d", b.Shape(columns), op.MapH, op.MapW)
+	b.need(sameShape(b.Shape(coefficients), []int{1, 4}), "coefficients of %v", b.Shape(coefficients))
+	b.need(len(op.Taps)%2 == 1, "a blur of %d taps", len(op.Taps))
+	return b.emit(&op, s, x, output, columns, coefficients)
+}
+
+// SelfGuidance computes guided + scale*(uncond - degraded).
+func (b *Builder) SelfGuidance(guided, uncond, degraded ID, scale float32) ID {
+	s := b.Shape(guided)
+	b.need(sameShape(s, b.Shape(uncond)) && sameShape(s, b.Shape(degraded)), "self-attention guidance over %v, %v, %v", s, b.Shape(uncond), b.Shape(degraded))
+	return b.emit(&SelfGuidance{scale}, s, guided, uncond, degraded)
+}
+
 // GroupNorm normalises xs, read as if concatenated along the channels.
 func (b *Builder) GroupNorm(groups int, eps float32, gamma, beta ID, xs ...ID) ID {
 	b.need(len(xs) > 0, "group norm needs an input")

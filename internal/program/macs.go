@@ -25,6 +25,8 @@ func instrMACs(p *Program, in *Instr) int64 {
 		return terms * int64(Elems(p.Shape(in.Out[0])))
 	case *Attention:
 		return 2 * int64(Elems(p.Shape(in.Out[0]))) * int64(p.Shape(in.In[1])[1])
+	case *AttentionColumns:
+		return 2 * int64(Elems(p.Shape(in.In[0]))) * int64(p.Shape(in.In[1])[1])
 	}
 	return 0
 }

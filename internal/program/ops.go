@@ -44,6 +44,16 @@ type Attention struct {
 	Prec   Precision
 }
 
+// AttentionColumns gives the attention that each key receives, summed over the queries and averaged over the heads: the
+// columns of softmax(Scale * Q K^T), which is never stored. Their mean is 1 where there are as many queries as keys.
+//
+// In: q [B,T,C], k [B,S,C]. Out: [B,S] (docs/numerics.md, Self-attention guidance).
+type AttentionColumns struct {
+	Heads int
+	Scale float64
+	Prec  Precision
+}
+
 // GroupNorm normalises each group of channels over all pixels (Wu and He, 2018).
 //
 // In: gamma [C], beta [C], then one or more inputs [B,H,W,Ci] (or [B,T,Ci]) that are read as if
@@ -130,6 +140,21 @@ type Reshape struct{}
 // out = u + Scale*(c - u), three roundings. In: u, c. Out: as u.
 type Guidance struct{ Scale float32 }
 
+// SelfGuidance adds self-attention guidance (Hong et al., 2023): out = g + Scale*(u - d), three roundings. In: the guided
+// prediction g, the unconditional one u, that for the degraded latents d. Out: as g.
+type SelfGuidance struct{ Scale float32 }
+
+// Degrade blurs what a denoiser sees of the picture where attention lies and makes it as noisy as before.
+//
+// In: x [B,H,W,C], model output as x, columns [B,MapH*MapW] of [AttentionColumns], coefficients [1,4] of which alpha_t and sigma_t
+// are read. Out: as x. x0 and e follow from x and output as in [SolverStep]; x0 is blurred by Taps along rows and columns (borders
+// reflect) where the column of the cell is greater than 1, cells enlarged by nearest neighbour; out = alpha_t*x0' + sigma_t*e.
+type Degrade struct {
+	MapH, MapW int
+	Taps       []float32 // of the blur, an odd number that adds up to 1
+	Prediction Prediction
+}
+
 // Prediction is what a denoiser's output means.
 type Prediction uint8
 
@@ -149,22 +174,25 @@ const (
 type SolverStep struct{ Prediction Prediction }
 
 // Name implements Op.
-func (*Product) Name() string    { return "product" }
-func (*Attention) Name() string  { return "attention" }
-func (*GroupNorm) Name() string  { return "group-norm" }
-func (*LayerNorm) Name() string  { return "layer-norm" }
-func (*Activate) Name() string   { return "activate" }
-func (*GEGLU) Name() string      { return "geglu" }
-func (*Add) Name() string        { return "add" }
-func (*Affine) Name() string     { return "affine" }
-func (*Upsample) Name() string   { return "upsample" }
-func (*Embed) Name() string      { return "embed" }
-func (*Sinusoid) Name() string   { return "sinusoid" }
-func (*Row) Name() string        { return "row" }
-func (*StepRow) Name() string    { return "step-row" }
-func (*Concat) Name() string     { return "concat" }
-func (*Slice) Name() string      { return "slice" }
-func (*Repeat) Name() string     { return "repeat" }
-func (*Reshape) Name() string    { return "reshape" }
-func (*Guidance) Name() string   { return "guidance" }
-func (*SolverStep) Name() string { return "solver-step" }
+func (*Product) Name() string          { return "product" }
+func (*Attention) Name() string        { return "attention" }
+func (*AttentionColumns) Name() string { return "attention-columns" }
+func (*Degrade) Name() string          { return "degrade" }
+func (*SelfGuidance) Name() string     { return "self-guidance" }
+func (*GroupNorm) Name() string        { return "group-norm" }
+func (*LayerNorm) Name() string        { return "layer-norm" }
+func (*Activate) Name() string         { return "activate" }
+func (*GEGLU) Name() string            { return "geglu" }
+func (*Add) Name() string              { return "add" }
+func (*Affine) Name() string           { return "affine" }
+func (*Upsample) Name() string         { return "upsample" }
+func (*Embed) Name() string            { return "embed" }
+func (*Sinusoid) Name() string         { return "sinusoid" }
+func (*Row) Name() string              { return "row" }
+func (*StepRow) Name() string          { return "step-row" }
+func (*Concat) Name() string           { return "concat" }
+func (*Slice) Name() string            { return "slice" }
+func (*Repeat) Name() string           { return "repeat" }
+func (*Reshape) Name() string          { return "reshape" }
+func (*Guidance) Name() string         { return "guidance" }
+func (*SolverStep) Name() string       { return "solver-step" }

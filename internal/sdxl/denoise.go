@@ -21,6 +21,8 @@ type Denoise struct {
 	Pooled     int     // width of the pooled prompt
 	Steps      int     // of the solver
 	Guidance   float32 // scale of classifier-free guidance; 1 means none
+	// SelfAttention is self-attention guidance on top.
+	SelfAttention SelfAttention
 }
 
 // Names of a sampling program's inputs and outputs. With guidance, context, pooled and time ids have
@@ -61,10 +63,16 @@ func (d *Denoise) Program() *program.Program {
 		in.Latents = b.Concat(0, x, x)
 	}
 	out := unet.Predict(b, d.UNet, in)
+	uncond := b.Slice(out.Prediction, 0, 0, d.Batch)
+	guided := uncond
 	if d.Guided() {
-		out = b.Guidance(b.Slice(out, 0, 0, d.Batch), b.Slice(out, 0, d.Batch, n), d.Guidance)
+		guided = b.Guidance(uncond, b.Slice(out.Prediction, 0, d.Batch, n), d.Guidance)
 	}
-	b.Next(x, b.SolverStep(x, out, b.StepRow(coefficients), d.Prediction))
+	row := b.StepRow(coefficients)
+	if d.SelfAttention.Scale != 0 {
+		guided = d.selfGuide(b, in, x, guided, uncond, out, row)
+	}
+	b.Next(x, b.SolverStep(x, guided, row, d.Prediction))
 	b.EndLoop()
 	b.Output(OutLatents, x)
 	return b.Program()

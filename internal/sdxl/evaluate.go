@@ -25,6 +25,6 @@ func EvaluateProgram(c *config.UNet, prec program.Precision, batch, height, widt
 		in.Pooled = b.Input(InPooled, program.Float32, batch, pooled)
 		in.TimeIDs = b.Input(InTimeIDs, program.Float32, batch, 6)
 	}
-	b.Output(OutPrediction, unet.Predict(b, c, in))
+	b.Output(OutPrediction, unet.Predict(b, c, in).Prediction)
 	return b.Program()
 }

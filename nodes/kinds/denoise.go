@@ -28,6 +28,10 @@ func Denoise() *nodes.Kind {
 			}, Shorthand: "steps"},
 			{Name: "guidance", Type: nodes.ObjectArg, Doc: "Classifier-free guidance; a bare number is its scale.", Fields: []nodes.Arg{
 				{Name: "scale", Type: nodes.FloatArg, Default: 5.0, Min: bound(0), Max: bound(1000), Doc: "The guidance scale; 1 runs the prompt alone."},
+				{Name: "self-attention", Type: nodes.ObjectArg, Doc: "Self-attention guidance (Hong et al., 2023) on top: a third evaluation a step; a bare number is its scale. Left out, there is none.", Fields: []nodes.Arg{
+					{Name: "scale", Type: nodes.FloatArg, Required: true, Min: bound(0), Max: bound(1000), Doc: "How far the picture is led away from what is seen without the details that attention rests on; 0 is none."},
+					{Name: "blur-sigma", Type: nodes.FloatArg, Default: 1.0, Min: bound(0.01), Max: bound(100), Doc: "Standard deviation of the blur, in pixels of the latents."},
+				}, Shorthand: "scale"},
 			}, Shorthand: "scale"},
 			{Name: "size-conditioning", Type: nodes.ObjectArg, Doc: "The sizes that SDXL is told (Podell et al., 2023); by default those of the picture (edition diffusers) or 1024 (refiners).", Fields: []nodes.Arg{
 				pair("original", "Height and width of the original picture."),
@@ -38,6 +42,7 @@ func Denoise() *nodes.Kind {
 		Outputs: []nodes.Port{{Name: "latents", Type: nodes.LatentsType, Doc: "Latents of the picture."}},
 		New: func(a *nodes.Args) (nodes.Op, error) {
 			op := &denoise{steps: a.Int("solver.steps"), guidance: float32(a.Float("guidance.scale")), sizes: make(map[string][2]int)}
+			op.self = sdxl.SelfAttention{Scale: float32(a.Float("guidance.self-attention.scale")), BlurSigma: a.Float("guidance.self-attention.blur-sigma")}
 			for _, name := range []string{"original", "crop", "target"} {
 				path := "size-conditioning." + name
 				switch a.Len(path) {
@@ -56,6 +61,7 @@ func Denoise() *nodes.Kind {
 type denoise struct {
 	steps    int
 	guidance float32
+	self     sdxl.SelfAttention
 	sizes    map[string][2]int
 }
 
@@ -82,7 +88,10 @@ func (op *denoise) setup(env *nodes.Env, live map[string]nodes.Live, latents, co
 		return nil, err
 	}
 	d := sdxl.Denoise{UNet: m.base.UNet, Prediction: m.base.Scheduler.Prediction, Precision: env.Precision, Batch: latents[0],
-		Height: latents[1], Width: latents[2], Tokens: context[1], Steps: op.steps, Guidance: op.guidance}
+		Height: latents[1], Width: latents[2], Tokens: context[1], Steps: op.steps, Guidance: op.guidance, SelfAttention: op.self}
+	if op.self.Scale != 0 && !d.Guided() && env.Edition == "refiners" {
+		return nil, fmt.Errorf("guidance.self-attention needs guidance.scale other than 1 in edition refiners, whose self-attention guidance reads the unconditional prediction; edition diffusers uses the only one")
+	}
 	if len(pooled) == 2 {
 		d.Pooled = pooled[1]
 	}

@@ -53,6 +53,13 @@ func Affine(dst, x []float32, mul, add float32) {
 	}
 }
 
+// SelfGuidance writes g + scale*(u - d), three roundings.
+func SelfGuidance(dst, g, u, d []float32, scale float32) {
+	for i, v := range g {
+		dst[i] = v + float32(scale*(u[i]-d[i]))
+	}
+}
+
 // Guidance writes u + scale*(c - u), three roundings.
 func Guidance(dst, u, c []float32, scale float32) {
 	for i, v := range u {

@@ -48,6 +48,16 @@ func exp2Sum(s []float32, top float32) float32 {
 	return sum(s)
 }
 
+// Row gives a row's maximum and the reciprocal of its sum.
+func (m *Softmax) Row() (top, reciprocal float32) { return m.max, 1 / m.sum }
+
+// AddScaled adds x*scale to dst, two roundings.
+func AddScaled(dst, x []float32, scale float32) {
+	for i, v := range x {
+		dst[i] += float32(v * scale)
+	}
+}
+
 // Divide ends a row: o[d] / sum.
 func (m *Softmax) Divide(o []float32) {
 	for i, v := range o {

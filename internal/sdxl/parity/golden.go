@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
@@ -36,6 +37,19 @@ func openGolden(dir, name string) (*golden, error) {
 func (g *golden) has(name string) bool {
 	_, ok := g.file.Tensor(name)
 	return ok
+}
+
+// number reads a number from the metadata; where there is none it is otherwise.
+func (g *golden) number(key string, otherwise float64) (float64, error) {
+	text, ok := g.file.Metadata()[key]
+	if !ok {
+		return otherwise, nil
+	}
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s: metadata %s: %w", g.file.Path(), key, err)
+	}
+	return x, nil
 }
 
 // tensor reads fp32 or int32; images [B,C,H,W] become channels-last.

@@ -42,6 +42,8 @@ type Suite struct {
 	Precision program.Precision
 	Threads   int
 	Damage    string // a weight whose first element is replaced by 10: for controls
+	// NoSelfAttention leaves self-attention guidance out whatever the golden says: for controls.
+	NoSelfAttention bool
 }
 
 // Text compares all hidden states of both text encoders, the prompt's embedding and the pooled prompt.
@@ -188,15 +190,7 @@ func (s *Suite) Denoise(ctx context.Context, folder string) ([]Row, error) {
 		return nil, err
 	}
 	defer func() { _ = text.file.Close() }()
-	steps, err := strconv.Atoi(g.file.Metadata()["steps"])
-	if err != nil {
-		return nil, fmt.Errorf("steps: %w", err)
-	}
-	guidance, err := strconv.ParseFloat(g.file.Metadata()["guidance_scale"], 32)
-	if err != nil {
-		return nil, fmt.Errorf("guidance_scale: %w", err)
-	}
-	in, d, err := s.sampling(g, text, steps, float32(guidance))
+	in, d, err := s.sampling(g, text)
 	if err != nil {
 		return nil, err
 	}
@@ -213,30 +207,56 @@ func (s *Suite) Denoise(ctx context.Context, folder string) ([]Row, error) {
 	return r.rows, r.err
 }
 
-// sampling gathers the inputs of a sampling run.
-func (s *Suite) sampling(g, text *golden, steps int, guidance float32) (map[string]program.Tensor, *sdxl.Denoise, error) {
+// sampling gathers the inputs of a sampling run and what the golden's metadata says of it.
+func (s *Suite) sampling(g, text *golden) (map[string]program.Tensor, *sdxl.Denoise, error) {
+	steps, err := g.number("steps", 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	guidance, err := g.number("guidance_scale", 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	self, err := g.number("sag_scale", 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.NoSelfAttention {
+		self = 0
+	}
+	sigma, err := g.number("sag_sigma", 1)
+	if err != nil {
+		return nil, nil, err
+	}
 	latents, err := g.tensor("latents.0")
 	if err != nil {
 		return nil, nil, err
 	}
+	prompts := []string{"negative", "positive"}
+	if guidance == 1 {
+		prompts = prompts[1:]
+	}
 	in := map[string]program.Tensor{sdxl.InLatents: latents}
 	for port, name := range map[string]string{sdxl.InContext: "prompt_embeds", sdxl.InPooled: "pooled"} {
 		joined := program.Tensor{}
-		for _, prompt := range []string{"negative", "positive"} {
+		for _, prompt := range prompts {
 			v, err := text.tensor(prompt + "." + name)
 			if err != nil {
 				return nil, nil, err
 			}
 			joined.F = append(joined.F, v.F...)
-			joined.Shape = append([]int{2}, v.Shape[1:]...)
+			joined.Shape = append([]int{len(prompts)}, v.Shape[1:]...)
 		}
 		in[port] = joined
 	}
 	h, w := latents.Shape[1], latents.Shape[2]
 	scale := float32(s.Model.VAE.Scale())
-	ids := []float32{float32(h) * scale, float32(w) * scale, 0, 0, float32(h) * scale, float32(w) * scale}
-	in[sdxl.InTimeIDs] = program.Tensor{Shape: []int{2, 6}, F: append(ids, ids...)}
-	table, err := solver.DDIM(s.Model.Scheduler, steps, solver.Diffusers)
+	ids := program.Tensor{Shape: []int{len(prompts), 6}}
+	for range prompts {
+		ids.F = append(ids.F, float32(h)*scale, float32(w)*scale, 0, 0, float32(h)*scale, float32(w)*scale)
+	}
+	in[sdxl.InTimeIDs] = ids
+	table, err := solver.DDIM(s.Model.Scheduler, int(steps), solver.Diffusers)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -244,7 +264,8 @@ func (s *Suite) sampling(g, text *golden, steps int, guidance float32) (map[stri
 		in[name] = t
 	}
 	return in, &sdxl.Denoise{UNet: s.Model.UNet, Prediction: s.Model.Scheduler.Prediction, Precision: s.Precision, Batch: 1, Height: h, Width: w,
-		Tokens: in[sdxl.InContext].Shape[1], Pooled: in[sdxl.InPooled].Shape[1], Steps: steps, Guidance: guidance}, nil
+		Tokens: in[sdxl.InContext].Shape[1], Pooled: in[sdxl.InPooled].Shape[1], Steps: int(steps), Guidance: float32(guidance),
+		SelfAttention: sdxl.SelfAttention{Scale: float32(self), BlurSigma: sigma}}, nil
 }
 
 // VAE compares decoding and encoding block by block. The row "pixels" has the share of bytes that differ

@@ -39,7 +39,13 @@ func (b *builder) transformer(j, level int, x ID) (y ID) {
 func (b *builder) block(heads int, h ID) ID {
 	c := b.Dim(h, -1)
 	attend := func(name string, x, context ID) (y ID) {
-		b.Scope(name, func() { y = nn.Diffusers(heads, false).Apply(b.Builder, x, context, c, c) })
+		b.Scope(name, func() {
+			var p nn.Probe
+			y, p = nn.Diffusers(heads, false).ApplyProbed(b.Builder, x, context, c, c)
+			if b.probe != nil {
+				b.probe.Probe, b.probe = p, nil
+			}
+		})
 		return y
 	}
 	n := nn.LayerNorm(b.Builder, "norm1", 1e-5, h)

@@ -28,10 +28,23 @@ type builder struct {
 	c       *config.UNet
 	emb     ID // activated embedding [B,4*channels]
 	context ID
+	probe   *Middle // where the next self-attention leaves what it computed; nil for nowhere
 }
 
-// Predict builds one evaluation below the scope "unet/" and returns the prediction [B,H,W,out_channels].
-func Predict(pb *program.Builder, c *config.UNet, in Inputs) (out ID) {
+// Outputs of one evaluation.
+type Outputs struct {
+	Prediction ID // [B,H,W,out_channels]
+	Middle     Middle
+}
+
+// Middle is the first self-attention of the middle block, over MapH x MapW pixels.
+type Middle struct {
+	nn.Probe
+	MapH, MapW int
+}
+
+// Predict builds one evaluation below the scope "unet/".
+func Predict(pb *program.Builder, c *config.UNet, in Inputs) (out Outputs) {
 	b := &builder{Builder: pb, c: c, context: in.Context}
 	b.Scope("unet/", func() {
 		b.emb = b.Activate(c.Act, b.embedding(in))
@@ -40,12 +53,12 @@ func Predict(pb *program.Builder, c *config.UNet, in Inputs) (out ID) {
 		for i := range c.BlockChannels {
 			b.Scope(fmt.Sprintf("down_blocks.%d", i), func() { h, skips = b.down(i, h, skips) })
 		}
-		b.Scope("mid_block", func() { h = b.mid(h) })
+		b.Scope("mid_block", func() { h = b.mid(h, &out.Middle) })
 		for i := range c.BlockChannels {
 			b.Scope(fmt.Sprintf("up_blocks.%d", i), func() { h, skips = b.up(i, h, skips) })
 		}
 		h = b.Activate(c.Act, nn.GroupNorm(pb, "conv_norm_out", c.NormGroups, c.NormEps, h))
-		out = nn.Conv3x3(c.OutChannels).Apply(pb, "conv_out", h)
+		out.Prediction = nn.Conv3x3(c.OutChannels).Apply(pb, "conv_out", h)
 	})
 	return out
 }
@@ -91,9 +104,11 @@ func (b *builder) down(i int, h ID, skips []ID) (ID, []ID) {
 	return h, append(skips, h)
 }
 
-func (b *builder) mid(h ID) ID {
+func (b *builder) mid(h ID, probe *Middle) ID {
 	last := len(b.c.BlockChannels) - 1
 	h = b.resnet(0, b.c.BlockChannels[last], h)
+	probe.MapH, probe.MapW = b.Dim(h, 1), b.Dim(h, 2)
+	b.probe = probe
 	h = b.transformer(0, last, h)
 	return b.resnet(1, b.c.BlockChannels[last], h)
 }
