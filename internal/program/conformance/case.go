@@ -24,7 +24,7 @@ type Case struct {
 // Cases lists all cases.
 func Cases() []Case {
 	var all []Case
-	for _, part := range [][]Case{products(), convolutions(), attentions(), norms(), pointwise(), moves(), chains()} {
+	for _, part := range [][]Case{products(), convolutions(), attentions(), norms(), pointwise(), moves(), selfAttention(), chains()} {
 		all = append(all, part...)
 	}
 	return all
@@ -49,7 +49,7 @@ func (c *Case) bound(prec program.Precision) float64 {
 func (c *Case) Precisions() []program.Precision {
 	for _, in := range c.Program(program.F32, 1).Instrs {
 		switch in.Op.(type) {
-		case *program.Product, *program.Attention:
+		case *program.Product, *program.Attention, *program.AttentionColumns:
 			return []program.Precision{program.F32, program.BF16}
 		}
 	}

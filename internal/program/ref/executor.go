@@ -88,11 +88,15 @@ func (x *exec) compute(in *program.Instr) error {
 		x.product(in, op)
 	case *program.Attention:
 		x.attention(in, op)
+	case *program.AttentionColumns:
+		x.attentionColumns(in, op)
+	case *program.Degrade:
+		x.degrade(in, op)
 	case *program.GroupNorm:
 		x.groupNorm(in, op)
 	case *program.LayerNorm:
 		x.layerNorm(in, op)
-	case *program.Activate, *program.GEGLU, *program.Add, *program.Affine, *program.Guidance, *program.SolverStep:
+	case *program.Activate, *program.GEGLU, *program.Add, *program.Affine, *program.Guidance, *program.SelfGuidance, *program.SolverStep:
 		x.pointwise(in)
 	case *program.Sinusoid:
 		x.sinusoid(in, op)

@@ -46,6 +46,8 @@ func (x *exec) pointwise(in *program.Instr) {
 			y = float64(a[i])*float64(op.Mul) + float64(op.Add)
 		case *program.Guidance:
 			y = float64(a[i]) + float64(op.Scale)*(float64(x.f(in.In[1])[i])-float64(a[i]))
+		case *program.SelfGuidance:
+			y = float64(a[i]) + float64(op.Scale)*(float64(x.f(in.In[1])[i])-float64(x.f(in.In[2])[i]))
 		case *program.SolverStep:
 			y = solverStep(op.Prediction, float64(a[i]), float64(x.f(in.In[1])[i]), x.f(in.In[2]))
 		}
@@ -55,15 +57,17 @@ func (x *exec) pointwise(in *program.Instr) {
 
 // solverStep is one step of DDIM; see [program.SolverStep].
 func solverStep(p program.Prediction, x, model float64, c []float32) float64 {
-	alpha, sigma, alphaPrev, sigmaDir := float64(c[0]), float64(c[1]), float64(c[2]), float64(c[3])
-	var x0, e float64
+	x0, e := estimate(p, x, model, float64(c[0]), float64(c[1]))
+	return float64(c[2])*x0 + float64(c[3])*e
+}
+
+// estimate splits x, of which a model says model, into the picture and the noise: x = alpha*x0 + sigma*e.
+func estimate(p program.Prediction, x, model, alpha, sigma float64) (x0, e float64) {
 	switch p {
 	case program.PredictV:
-		x0, e = alpha*x-sigma*model, alpha*model+sigma*x
+		return alpha*x - sigma*model, alpha*model + sigma*x
 	case program.PredictSample:
-		x0, e = model, (x-alpha*model)/sigma
-	default:
-		x0, e = (x-sigma*model)/alpha, model
+		return model, (x - alpha*model) / sigma
 	}
-	return alphaPrev*x0 + sigmaDir*e
+	return (x - sigma*model) / alpha, model
 }
