@@ -16,6 +16,10 @@ const (
 	AlphaDrop Alpha = iota
 	// AlphaWhite composes the picture on white: Pillow's Image.alpha_composite on an opaque white RGBA picture.
 	AlphaWhite
+	// AlphaKey is AlphaDrop, except that a colour which a PNG names as transparent (tRNS of gray or RGB, or of a palette where one entry is
+	// transparent and the others are not) becomes white. So diffusers' load_image followed by transformers' image processor has it:
+	// convert("RGB") keeps the note of that colour, and the processor composes such pictures on white.
+	AlphaKey
 )
 
 // MaxPixels is the default limit of [Options]: above it Pillow speaks of a decompression bomb.
@@ -25,7 +29,7 @@ const MaxPixels = 1024 * 1024 * 1024 / 4 / 3
 type Options struct {
 	// Orient applies the orientation of EXIF (or XMP) as PIL.ImageOps.exif_transpose does, which diffusers' load_image calls.
 	Orient bool
-	// Alpha is AlphaDrop or AlphaWhite.
+	// Alpha is AlphaDrop, AlphaWhite or AlphaKey.
 	Alpha Alpha
 	// MaxPixels limits width times height, as the header states them, before anything is allocated; 0 means MaxPixels.
 	MaxPixels int
@@ -38,6 +42,7 @@ var ErrCutShort = jpeg.ErrCutShort
 type pixels struct {
 	rgb   *Image8
 	alpha []byte // one byte a pixel; nil where everything is opaque
+	key   *[3]byte
 }
 
 // format is a file format that Decode reads.
@@ -91,8 +96,11 @@ func (f format) read(data []byte, o Options) (*Image8, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Alpha == AlphaWhite {
+	switch {
+	case o.Alpha == AlphaWhite:
 		p.onWhite()
+	case o.Alpha == AlphaKey && p.key != nil:
+		p.keyed()
 	}
 	if o.Orient {
 		return p.rgb.oriented(f.meta(data).orientation()), nil
@@ -108,6 +116,15 @@ func (p pixels) onWhite() {
 		for k, v := range c {
 			sum := (uint32(v)*uint32(a)+255*(255-uint32(a)))<<bits + 0x80<<bits
 			c[k] = byte(((sum>>8 + sum) >> 8) >> bits)
+		}
+	}
+}
+
+// keyed makes every pixel of the key's colour white.
+func (p pixels) keyed() {
+	for i := 0; i < len(p.rgb.Pix); i += 3 {
+		if c := p.rgb.Pix[i : i+3]; [3]byte(c) == *p.key {
+			c[0], c[1], c[2] = 255, 255, 255
 		}
 	}
 }

@@ -65,7 +65,9 @@ func decodePNG(data []byte) (pixels, error) {
 		}
 		return pixels{}, errors.New(strings.TrimPrefix(err.Error(), "png: "))
 	}
-	return fromPNG(img, header.kind == 0 && header.depth == 16)
+	p, err := fromPNG(img, header.kind == 0 && header.depth == 16)
+	p.key = header.key(data)
+	return p, err
 }
 
 // fromPNG takes what image/png decodes to 8 bits as Pillow does: 16-bit colour keeps its high bytes, but 16-bit gray (Pillow's mode I;16)
@@ -131,27 +133,57 @@ func narrow(sample []byte, clip bool) byte {
 	return sample[1]
 }
 
+// pngChunks calls f for each chunk until it returns false.
+func pngChunks(data []byte, f func(kind string, body []byte) bool) {
+	data = data[len(pngMagic):]
+	for len(data) >= 12 {
+		length := binary.BigEndian.Uint32(data)
+		if uint64(length)+12 > uint64(len(data)) || !f(string(data[4:8]), data[8:8+length]) {
+			return
+		}
+		data = data[12+length:]
+	}
+}
+
+// key is the colour that tRNS names as transparent, as Pillow understands it: of low-bit gray the number that is written, unscaled; of
+// 16-bit pictures and of two-colour ones none.
+func (h pngHeader) key(data []byte) (key *[3]byte) {
+	var palette []byte
+	pngChunks(data, func(kind string, body []byte) bool {
+		switch {
+		case kind == "PLTE":
+			palette = body
+		case kind != "tRNS" || h.depth == 16:
+		case h.kind == 0 && h.depth > 1 && len(body) >= 2:
+			key = &[3]byte{body[1], body[1], body[1]}
+		case h.kind == 2 && len(body) >= 6:
+			key = &[3]byte{body[1], body[3], body[5]}
+		case h.kind == 3:
+			at := bytes.IndexByte(body, 0)
+			if at >= 0 && bytes.Count(body, []byte{255}) == len(body)-1 && 3*at+3 <= len(palette) {
+				key = (*[3]byte)(palette[3*at:])
+			}
+		}
+		return kind != "IDAT"
+	})
+	return key
+}
+
 // maxText bounds an inflated text chunk (Pillow's MAX_TEXT_CHUNK).
 const maxText = 1 << 20
 
 // pngMetadata finds EXIF (eXIf, or ImageMagick's text chunk of hexadecimal digits) and XMP.
 func pngMetadata(data []byte) metadata {
 	var m metadata
-	data = data[len(pngMagic):]
-	for len(data) >= 12 {
-		length := binary.BigEndian.Uint32(data)
-		if uint64(length)+12 > uint64(len(data)) {
-			break
-		}
-		kind, body := string(data[4:8]), data[8:8+length]
-		data = data[12+length:]
+	pngChunks(data, func(kind string, body []byte) bool {
 		switch kind {
 		case "eXIf":
 			m.exif = body
 		case "tEXt", "zTXt", "iTXt":
 			m.text(kind, body)
 		}
-	}
+		return true
+	})
 	return m
 }
 

@@ -215,7 +215,7 @@ func (f webpFile) onCanvas(p pixels) pixels {
 			row[x] = 255
 		}
 	}
-	return pixels{p.rgb.Crop(-f.x, -f.y, f.width, f.height), alpha}
+	return pixels{rgb: p.rgb.Crop(-f.x, -f.y, f.width, f.height), alpha: alpha}
 }
 
 // fromVP8L takes a lossless picture, whose alpha counts only if its header says so.
