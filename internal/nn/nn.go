@@ -26,7 +26,7 @@ func LinearNoBias(b *program.Builder, name string, x ID, out int) ID {
 func linear(b *program.Builder, name string, x ID, out int, bias bool) (y ID) {
 	b.Scope(name, func() {
 		w := b.Weight("weight", out, b.Dim(x, -1))
-		y = b.Product([]program.Tap{{X: x, W: w}}, []ID{biasOf(b, out, bias)}, None)
+		y = b.Product(patched(b, program.Tap{X: x, W: w}), []ID{biasOf(b, out, bias)}, None)
 	})
 	return y
 }
@@ -63,7 +63,7 @@ func (c Conv) Apply(b *program.Builder, name string, x ID) ID {
 func (c Conv) ApplyWith(b *program.Builder, name string, x, batchBias ID, extra []program.Tap, biases []ID) (y ID) {
 	b.Scope(name, func() {
 		w := b.Weight("weight", c.Out, b.Dim(x, -1), c.Kernel, c.Kernel)
-		taps := append([]program.Tap{c.tap(b, x, w)}, extra...)
+		taps := append(patched(b, c.tap(b, x, w)), extra...)
 		y = b.Product(taps, append([]ID{b.Weight("bias", c.Out)}, biases...), batchBias)
 	})
 	return y
@@ -116,6 +116,7 @@ func Shortcut(b *program.Builder, name string, out int, xs ...ID) (taps []progra
 			taps = append(taps, program.Tap{X: x, W: w, WOffset: at})
 			at += b.Dim(x, -1)
 		}
+		taps = patched(b, taps...)
 		biases = []ID{b.Weight("bias", out)}
 	})
 	return taps, biases

@@ -13,6 +13,7 @@ type Builder struct {
 	stage   Stage
 	scope   []string
 	weights map[string]ID
+	patches Patches
 }
 
 // NewBuilder begins a program. Products and attention get precision prec
@@ -92,7 +93,10 @@ func (b *Builder) Output(name string, id ID) {
 // Weight declares a weight under the current scope, such as "conv1.weight".
 // Asking twice gives one value.
 func (b *Builder) Weight(name string, shape ...int) ID {
-	path := b.Path(name)
+	return b.weight(b.Path(name), shape)
+}
+
+func (b *Builder) weight(path string, shape []int) ID {
 	if id, ok := b.weights[path]; ok {
 		if !sameShape(b.Shape(id), shape) {
 			b.fail("weight %q is used as %v and as %v", path, b.Shape(id), shape)

@@ -23,6 +23,8 @@ type Denoise struct {
 	Guidance   float32 // scale of classifier-free guidance; 1 means none
 	// SelfAttention is self-attention guidance on top.
 	SelfAttention SelfAttention
+	// Patches are low-rank additions to the UNet's weights.
+	Patches program.Patches
 }
 
 // Names of a sampling program's inputs and outputs. With guidance, context, pooled and time ids have
@@ -43,6 +45,7 @@ func (d *Denoise) Guided() bool { return d.Guidance != 1 }
 // Program builds the whole sampling loop.
 func (d *Denoise) Program() *program.Program {
 	b := program.NewBuilder("denoise", d.Precision)
+	b.Patch(d.Patches)
 	n := d.Batch
 	if d.Guided() {
 		n *= 2

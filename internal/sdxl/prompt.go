@@ -12,6 +12,7 @@ type EncodePrompt struct {
 	Precision program.Precision
 	Batch     int // prompts at once
 	Tokens    int // ids a prompt, 77
+	Patches   program.Patches
 }
 
 // Names of a prompt program's inputs and outputs; i is 0 or 1.
@@ -29,6 +30,7 @@ const (
 // Program builds both encoders.
 func (e *EncodePrompt) Program() *program.Program {
 	b := program.NewBuilder("encode-prompt", e.Precision)
+	b.Patch(e.Patches)
 	var states []program.ID
 	var pooled program.ID
 	for i, prefix := range [2]string{"text_encoder/", "text_encoder_2/"} {

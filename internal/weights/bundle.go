@@ -20,12 +20,7 @@ type Bundle struct {
 func NewBundle(parts ...*Component) *Bundle {
 	b := &Bundle{parts: make(map[string]*Component, len(parts))}
 	for _, c := range parts {
-		b.parts[c.Name] = c
-		for _, f := range c.files {
-			if !slices.Contains(b.files, f) {
-				b.files = append(b.files, f)
-			}
-		}
+		b.Join(c.Name, c)
 	}
 	return b
 }
