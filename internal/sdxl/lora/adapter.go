@@ -1,0 +1,168 @@
+package lora
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/seed-8af8f8e1/flow/internal/program"
+	"github.com/seed-8af8f8e1/flow/internal/weights"
+)
+
+// Options say how a file is applied to a model.
+type Options struct {
+	Scale float64
+	// LetPass leaves keys that find no layer aside instead of refusing the file.
+	LetPass bool
+}
+
+// Adapter is a LoRA on a model.
+type Adapter struct {
+	file  *File
+	match *Match
+	parts map[string]*adapterPart // by component
+}
+
+// adapterPart is what a LoRA has for one component.
+type adapterPart struct {
+	weights *weights.Component // tensors "PATH.ROLE"
+	layers  []*applied
+	doc     weights.Document // strengths
+}
+
+// applied is a layer with its strength.
+type applied struct {
+	*Target
+	strength float64 // scale * alpha / rank
+	scale    float64
+}
+
+// Apply matches an opened file with a model. The adapter takes the file over: [Adapter.Close] closes it.
+func Apply(f *File, m Model, opt Options) (*Adapter, error) {
+	match, err := f.Match(m, opt)
+	if err != nil {
+		return nil, err
+	}
+	a := &Adapter{file: f, match: match, parts: make(map[string]*adapterPart)}
+	byComponent := make(map[string][]*applied)
+	for _, t := range match.Targets {
+		l := &applied{Target: t, strength: strength(opt.Scale, t.alpha, t.divide, t.root), scale: opt.Scale}
+		if l.idle() {
+			continue
+		}
+		if low := float32(l.strength); math.IsInf(float64(low), 0) {
+			return nil, f.fail("", fmt.Sprintf("%s gets the strength %g, which fp32 cannot hold", t.name, l.strength), "")
+		}
+		byComponent[t.component] = append(byComponent[t.component], l)
+	}
+	for component, layers := range byComponent {
+		if a.parts[component], err = newPart(f, component, layers); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// idle says that a layer changes nothing: at scale 0, except where peft's DoRA sets magnitudes regardless.
+func (l *applied) idle() bool { return l.scale == 0 && l.keys[magnitude] == "" }
+
+// Match finds out which layers of a model a file is for. What does not fit is an error.
+func (f *File) Match(m Model, opt Options) (*Match, error) {
+	match := f.byName(m)
+	return match, f.refuse(match, m, opt.LetPass)
+}
+
+func newPart(f *File, component string, layers []*applied) (*adapterPart, error) {
+	sources := make(map[string]string)
+	strengths := make(map[string]string)
+	for _, l := range layers {
+		for r, key := range l.keys {
+			if r != alpha {
+				sources[l.path+"."+string(r)] = key
+			}
+		}
+		strengths[l.path] = strconv.FormatUint(math.Float64bits(l.strength), 16)
+	}
+	c, err := weights.Collect("lora "+component, f.file, sources)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := weights.JSONDocument("strengths", strengths)
+	return &adapterPart{weights: c, layers: layers, doc: doc}, err
+}
+
+// Match is how the file's layers lie on the model.
+func (a *Adapter) Match() *Match { return a.match }
+
+// Touches says whether the LoRA changes a component.
+func (a *Adapter) Touches(component string) bool { return a.parts[component] != nil }
+
+// Digest identifies what the LoRA does to a component that it touches: tensors under the names of the model's layers, and strengths.
+func (a *Adapter) Digest(ctx context.Context, component string, memo weights.Memo) (weights.Digest, error) {
+	p := a.parts[component]
+	return p.weights.Digest(ctx, memo, p.doc)
+}
+
+// Known is the digest if that takes no reading; else the number of bytes to read.
+func (a *Adapter) Known(component string, memo weights.Memo) (d weights.Digest, unread int64, ok bool) {
+	p := a.parts[component]
+	return p.weights.Remembered(memo, p.doc)
+}
+
+// Verify says whether the file is still the one that was opened.
+func (a *Adapter) Verify() error { return a.file.file.Verify() }
+
+// Join adds the LoRA's weights for a component to a source, as the part of the given name, and what it merges into the component's.
+func (a *Adapter) Join(s *Source, part, component string) {
+	p := a.parts[component]
+	s.Join(part, p.weights)
+	for _, l := range p.layers {
+		s.merge(component, l, a.file)
+	}
+}
+
+// Additions are the low-rank layers for a component as patches of its weights, by factors of the part of the given name.
+func (a *Adapter) Additions(part, component string) program.Patches {
+	out := make(program.Patches)
+	if a.parts[component] == nil {
+		return out
+	}
+	for _, l := range a.parts[component].layers {
+		if !l.Method.LowRank() {
+			continue
+		}
+		factor := func(r role) program.Factor {
+			return program.Factor{Name: part + "/" + l.path + "." + string(r), Shape: a.file.shape(l.layer, r)}
+		}
+		patch := program.Patch{Down: factor(down), Up: factor(up), Scale: float32(l.strength)}
+		if l.keys[mid] != "" {
+			f := factor(mid)
+			patch.Mid = &f
+		}
+		name := component + "/" + l.path + ".weight"
+		out[name] = append(out[name], patch)
+	}
+	return out
+}
+
+// Merged is the number of bytes that merging a component's weights takes.
+func (a *Adapter) Merged(component string) int64 {
+	var n int64
+	if p := a.parts[component]; p != nil {
+		for _, l := range p.layers {
+			if !l.Method.LowRank() {
+				n += 4 * int64(size(l.weight))
+			}
+		}
+	}
+	return n
+}
+
+// Components lists what the LoRA changes, sorted.
+func (a *Adapter) Components() []string { return slices.Sorted(maps.Keys(a.parts)) }
+
+// Close unmaps the file.
+func (a *Adapter) Close() error { return a.file.Close() }
