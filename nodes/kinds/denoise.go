@@ -88,7 +88,8 @@ func (op *denoise) setup(env *nodes.Env, live map[string]nodes.Live, latents, co
 		return nil, err
 	}
 	d := sdxl.Denoise{UNet: m.base.UNet, Prediction: m.base.Scheduler.Prediction, Precision: env.Precision, Batch: latents[0],
-		Height: latents[1], Width: latents[2], Tokens: context[1], Steps: op.steps, Guidance: op.guidance, SelfAttention: op.self}
+		Height: latents[1], Width: latents[2], Tokens: context[1], Steps: op.steps, Guidance: op.guidance, SelfAttention: op.self,
+		Patches: m.additions(sdxl.UNet)}
 	if op.self.Scale != 0 && !d.Guided() && env.Edition == "refiners" {
 		return nil, fmt.Errorf("guidance.self-attention needs guidance.scale other than 1 in edition refiners, whose self-attention guidance reads the unconditional prediction; edition diffusers uses the only one")
 	}
@@ -123,7 +124,7 @@ func (op *denoise) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error)
 		Uses:      []nodes.Use{{Input: "model", Components: []string{sdxl.UNet, schedulerPart, latentPart}}},
 		Class:     true,
 		Edition:   true,
-		PeakBytes: estimate(env, s.program),
+		PeakBytes: estimate(env, s.program) + s.model.merged(sdxl.UNet),
 		Steps:     op.steps,
 		MACs:      program.MACs(s.program),
 	}, nil

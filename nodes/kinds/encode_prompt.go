@@ -80,7 +80,7 @@ func (op *encodePrompt) tokens(m *model, i int, edition string) (ids [][]int32, 
 }
 
 func (op *encodePrompt) program(env *nodes.Env, m *model, batch, tokens int) *program.Program {
-	e := sdxl.EncodePrompt{Text: m.base.Text, Precision: env.Precision, Batch: batch, Tokens: tokens}
+	e := sdxl.EncodePrompt{Text: m.base.Text, Precision: env.Precision, Batch: batch, Tokens: tokens, Patches: m.additions(sdxl.TextEncoder, sdxl.TextEncoder2)}
 	return program.Optimize(e.Program())
 }
 
@@ -106,7 +106,7 @@ func (op *encodePrompt) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, e
 		Outputs: map[string]nodes.Meta{"conditioning": {Of: nodes.ConditioningType, Shapes: map[string][]int{
 			"context": context, "pooled": pooled, "negative_context": context, "negative_pooled": pooled}}},
 		Uses: []nodes.Use{{Input: "model", Components: uses}}, Class: true, Edition: true,
-		PeakBytes: estimate(env, p), MACs: program.MACs(p), Notes: notes,
+		PeakBytes: estimate(env, p) + m.merged(sdxl.TextEncoder, sdxl.TextEncoder2), MACs: program.MACs(p), Notes: notes,
 	}, nil
 }
 

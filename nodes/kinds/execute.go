@@ -4,13 +4,13 @@ import (
 	"context"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
-	"github.com/seed-8af8f8e1/flow/internal/weights"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/lora"
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
 
 // execute compiles and runs a program, reporting the steps of its loop, or its
 // instructions where it has none.
-func execute(ctx context.Context, env *nodes.Env, p *program.Program, src *weights.Bundle, in map[string]program.Tensor, steps int) (map[string]program.Tensor, error) {
+func execute(ctx context.Context, env *nodes.Env, p *program.Program, src *lora.Source, in map[string]program.Tensor, steps int) (map[string]program.Tensor, error) {
 	declared := make(map[string]program.Tensor, len(p.Inputs))
 	for _, port := range p.Inputs {
 		declared[port.Name] = in[port.Name]

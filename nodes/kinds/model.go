@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/lora"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/tokenizer"
 	"github.com/seed-8af8f8e1/flow/internal/weights"
 	"github.com/seed-8af8f8e1/flow/nodes"
@@ -22,10 +23,13 @@ const (
 	latentPart     = "latents"  // channels and scale of the autoencoder's latents
 )
 
-// model is the live value of type model: an opened SDXL model whose autoencoder may come from another.
+// model is the live value of type model: an opened SDXL model whose autoencoder may come from another, and
+// what nodes have added to it. A patched model reads the files of the one it was made of, which its node keeps open.
 type model struct {
-	base *sdxl.Model
-	vae  *sdxl.Autoencoder // that of base, unless load-model names another
+	base    *sdxl.Model
+	vae     *sdxl.Autoencoder // that of base, unless load-model names another
+	patches []patch           // in the order of the nodes
+	own     patch             // the one whose files this value closes; nil for a model as loaded
 }
 
 // Type implements nodes.Live.
@@ -85,6 +89,21 @@ func (m *model) documents(component string) ([]weights.Document, error) {
 
 // Digest implements nodes.Live.
 func (m *model) Digest(ctx context.Context, component string, memo nodes.Memo) (nodes.Digest, error) {
+	d, err := m.baseDigest(ctx, component, memo)
+	for _, p := range m.patches {
+		if err != nil {
+			break
+		}
+		if p.Touches(component) {
+			var added weights.Digest
+			added, err = p.Digest(ctx, component, memo)
+			d = patchedDigest(d, added)
+		}
+	}
+	return d, err
+}
+
+func (m *model) baseDigest(ctx context.Context, component string, memo nodes.Memo) (nodes.Digest, error) {
 	docs, err := m.documents(component)
 	if err != nil {
 		return nodes.Digest{}, err
@@ -102,6 +121,17 @@ func (m *model) Digest(ctx context.Context, component string, memo nodes.Memo) (
 
 // Known implements nodes.Live.
 func (m *model) Known(component string, memo nodes.Memo) (nodes.Digest, int64, bool) {
+	d, unread, ok := m.baseKnown(component, memo)
+	for _, p := range m.patches {
+		if p.Touches(component) {
+			added, n, known := p.Known(component, memo)
+			d, unread, ok = patchedDigest(d, added), unread+n, ok && known
+		}
+	}
+	return d, unread, ok
+}
+
+func (m *model) baseKnown(component string, memo nodes.Memo) (nodes.Digest, int64, bool) {
 	docs, err := m.documents(component)
 	if err != nil {
 		return nodes.Digest{}, 0, false
@@ -130,17 +160,28 @@ func (m *model) Verify(components ...string) error {
 		if err := c.Verify(); err != nil {
 			return err
 		}
+		for _, p := range m.patches {
+			if !p.Touches(name) {
+				continue
+			}
+			if err := p.Verify(); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
 // Close implements nodes.Live.
 func (m *model) Close() error {
+	if m.own != nil {
+		return m.own.Close()
+	}
 	return errors.Join(m.base.Close(), m.vae.Close())
 }
 
-// weights joins components to a source for programs.
-func (m *model) weights(components ...string) (*weights.Bundle, error) {
+// weights joins components and what patches add to them to a source for programs.
+func (m *model) weights(components ...string) (*lora.Source, error) {
 	var parts []*weights.Component
 	for _, name := range components {
 		c, err := m.component(name)
@@ -149,7 +190,15 @@ func (m *model) weights(components ...string) (*weights.Bundle, error) {
 		}
 		parts = append(parts, c)
 	}
-	return weights.NewBundle(parts...), nil
+	src := lora.NewSource(weights.NewBundle(parts...))
+	for i, p := range m.patches {
+		for _, c := range components {
+			if p.Touches(c) {
+				p.Join(src, part(i, c), c)
+			}
+		}
+	}
+	return src, nil
 }
 
 // modelOf finds the model among live inputs.

@@ -63,7 +63,9 @@ func (p *Plan) inspect(ctx context.Context, s *Step, env *nodes.Env) (err error)
 	}
 	switch op := s.Op.(type) {
 	case nodes.LiveOp:
-		s.Live, err = op.Open(ctx, env, in)
+		noting := *env
+		noting.Warn = func(message string) { s.Plan.Notes = append(s.Plan.Notes, message) }
+		s.Live, err = op.Open(ctx, &noting, in)
 	case nodes.StoredOp:
 		if s.Plan, err = op.Plan(env, in); err == nil {
 			s.Inherited = p.inherit(s)

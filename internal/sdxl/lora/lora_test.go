@@ -103,7 +103,9 @@ func TestNames(t *testing.T) {
 		q     = "text_model.encoder.layers.1.self_attn.q_proj"
 		out   = "text_model.encoder.layers.1.self_attn.out_proj"
 	)
-	pair := func(name, a, b string, up, down string) tensors { return tensors{name + a + " " + down: nil, name + b + " " + up: nil} }
+	pair := func(name, a, b string, up, down string) tensors {
+		return tensors{name + a + " " + down: nil, name + b + " " + up: nil}
+	}
 	for _, c := range []struct {
 		name, a, b      string
 		up, down        string
