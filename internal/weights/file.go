@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 
 	"github.com/nlpodyssey/safetensors"
@@ -11,7 +12,7 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
-// File is one safetensors file, its header checked and its data mapped read-only.
+// File is one file of tensors, safetensors or torch's, its header checked and its data mapped read-only.
 type File struct {
 	path     string
 	stamp    FileStamp
@@ -25,7 +26,7 @@ type File struct {
 type RawTensor struct {
 	DType string // as safetensors names it: "F16", "BF16", ...
 	Shape []int
-	Data  []byte // part of the mapping: little-endian, row-major
+	Data  []byte // little-endian, row-major; part of the mapping, but for tensors that a torch file keeps permuted
 }
 
 // weightTypes has the element types that can be computed with.
@@ -34,8 +35,8 @@ var weightTypes = map[string]program.WeightType{
 	safetensors.F32.String(): program.WF32, safetensors.F64.String(): program.WF64,
 }
 
-// OpenFile opens a safetensors file. A malformed one is refused with an
-// [*Error] that names the file, the tensor and what is wrong; element types
+// OpenFile opens a safetensors file, or a file of torch.save (.bin, .ckpt, .pt), told by its first bytes. A malformed
+// one is refused with an [*Error] that names the file, the tensor and what is wrong; element types
 // that flow cannot compute with are accepted until such a tensor is used.
 func OpenFile(path string) (*File, error) {
 	f, err := openRegular(path)
@@ -47,6 +48,9 @@ func OpenFile(path string) (*File, error) {
 	if err != nil {
 		return nil, &Error{File: path, Problem: "cannot open the weights", Err: err}
 	}
+	if isTorch(f) {
+		return openTorch(f, path, stamp)
+	}
 	h, err := readHeader(f, stamp.Size)
 	if err != nil {
 		return nil, headerError(path, err)
@@ -54,6 +58,17 @@ func OpenFile(path string) (*File, error) {
 	if err := h.parseByLibrary(); err != nil {
 		return nil, headerError(path, err)
 	}
+	out, err := mapped(f, path, stamp)
+	if err != nil {
+		return nil, err
+	}
+	out.metadata = h.metadata
+	out.index(h)
+	return out, nil
+}
+
+// mapped maps a file; its tensors are not known yet.
+func mapped(f *os.File, path string, stamp FileStamp) (*File, error) {
 	mapping, err := mapFile(f, stamp.Size)
 	if err != nil {
 		return nil, &Error{File: path, Problem: "cannot map the file into memory", Err: err}
@@ -61,9 +76,7 @@ func OpenFile(path string) (*File, error) {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
-	out := &File{path: path, stamp: stamp, mapping: mapping, metadata: h.metadata}
-	out.index(h)
-	return out, nil
+	return &File{path: path, stamp: stamp, mapping: mapping}, nil
 }
 
 // headerError adds the file's name.

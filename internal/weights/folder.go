@@ -31,11 +31,7 @@ func (d *folder) componentIn(m *Model, name, dir string) (*Component, error) {
 	if c.Config, err = readObject(filepath.Join(dir, "config.json")); err != nil {
 		return nil, err
 	}
-	base := "diffusion_pytorch_model"
-	if strings.HasPrefix(name, "text_encoder") {
-		base = "model"
-	}
-	sel, err := findWeights(dir, base, d.variant)
+	sel, err := findWeights(dir, formatsOf(name), d.variant)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +85,8 @@ func (m *Model) addShards(c *Component, path string) error {
 	}
 	shards := make(map[string]map[string]bool)
 	for tensor, shard := range index.Map {
-		if shard != filepath.Base(shard) || strings.ContainsAny(shard, `/\:`) || !strings.HasSuffix(shard, ".safetensors") {
-			return &Error{File: path, Tensor: tensor, Problem: fmt.Sprintf("%s is not the name of a safetensors file in the same folder", quoteName(shard))}
+		if shard != filepath.Base(shard) || strings.ContainsAny(shard, `/\:`) || !strings.HasSuffix(shard, ".safetensors") && !strings.HasSuffix(shard, ".bin") {
+			return &Error{File: path, Tensor: tensor, Problem: fmt.Sprintf("%s is not the name of a safetensors or .bin file in the same folder", quoteName(shard))}
 		}
 		if shards[shard] == nil {
 			shards[shard] = make(map[string]bool)
@@ -111,38 +107,42 @@ type selection struct {
 	sharded bool
 }
 
-// findWeights picks the weights in dir: those of the variant asked for, else
-// those without a variant, else those of the only variant that is there.
-func findWeights(dir, base, variant string) (selection, error) {
+// format is a way in which libraries name weight files: base.safetensors, base.VARIANT.bin, ...
+type format struct {
+	base, extension string
+}
+
+// formatsOf gives the names that a component's weights may have, the preferred one first.
+func formatsOf(component string) []format {
+	if strings.HasPrefix(component, "text_encoder") {
+		return []format{{"model", "safetensors"}, {"pytorch_model", "bin"}}
+	}
+	return []format{{"diffusion_pytorch_model", "safetensors"}, {"diffusion_pytorch_model", "bin"}}
+}
+
+// findWeights picks the weights in dir: those of the variant asked for, in the first format that has it; else, in the first
+// format that is there, those without a variant, or those of the only variant.
+func findWeights(dir string, formats []format, variant string) (selection, error) {
 	list, err := os.ReadDir(dir)
 	if err != nil {
 		return selection{}, &Error{File: dir, Problem: "cannot list the folder", Err: err}
 	}
-	found := make(map[string]selection)
-	other := false
-	for _, entry := range list {
-		v, sharded, ok := parseWeightName(entry.Name(), base)
-		if !ok {
-			other = other || strings.HasPrefix(entry.Name(), base) || strings.HasSuffix(entry.Name(), ".bin")
-			continue
+	var first map[string]selection
+	for _, f := range formats {
+		found := f.find(list)
+		if sel, ok := found[variant]; ok {
+			return sel, nil
 		}
-		if old, dup := found[v]; !dup || old.sharded && !sharded {
-			found[v] = selection{entry.Name(), sharded}
+		if len(first) == 0 {
+			first = found
 		}
 	}
-	if sel, ok := found[variant]; ok {
-		return sel, nil
-	}
-	names := slices.Sorted(maps.Keys(found))
+	names := slices.Sorted(maps.Keys(first))
 	switch {
-	case len(found) == 0:
-		e := &Error{File: filepath.Join(dir, base+".safetensors"), Problem: "the model lacks this file", Err: fs.ErrNotExist}
-		if other {
-			e.Hint = "only safetensors files are read; convert the others"
-		}
-		return selection{}, e
-	case variant == "" && len(found) == 1:
-		return found[names[0]], nil
+	case len(first) == 0:
+		return selection{}, &Error{File: filepath.Join(dir, formats[0].base+"."+formats[0].extension), Problem: "the model lacks this file", Err: fs.ErrNotExist}
+	case variant == "" && len(first) == 1:
+		return first[names[0]], nil
 	case variant == "":
 		return selection{}, &Error{File: dir, Problem: "weights in several variants: " + strings.Join(names, ", "), Hint: "say which: variant: " + names[0]}
 	}
@@ -154,19 +154,34 @@ func findWeights(dir, base, variant string) (selection, error) {
 	return selection{}, &Error{File: dir, Problem: fmt.Sprintf("no weights of variant %q; there is %s", variant, strings.Join(names, ", "))}
 }
 
-// parseWeightName reads "base.safetensors", "base.VARIANT.safetensors",
+// find gives the weights of a format by their variant.
+func (f format) find(list []os.DirEntry) map[string]selection {
+	found := make(map[string]selection)
+	for _, entry := range list {
+		v, sharded, ok := f.parse(entry.Name())
+		if !ok {
+			continue
+		}
+		if old, dup := found[v]; !dup || old.sharded && !sharded {
+			found[v] = selection{entry.Name(), sharded}
+		}
+	}
+	return found
+}
+
+// parse reads "base.safetensors", "base.VARIANT.safetensors",
 // "base.safetensors.index.json", "base.safetensors.index.VARIANT.json" and
-// "base.VARIANT.safetensors.index.json".
-func parseWeightName(name, base string) (variant string, sharded, ok bool) {
-	rest, ok := strings.CutPrefix(name, base+".")
+// "base.VARIANT.safetensors.index.json", or the same with "bin".
+func (f format) parse(name string) (variant string, sharded, ok bool) {
+	rest, ok := strings.CutPrefix(name, f.base+".")
 	if !ok {
 		return "", false, false
 	}
-	head, tail, sharded := strings.Cut(rest, "safetensors.index.")
+	head, tail, sharded := strings.Cut(rest, f.extension+".index.")
 	if sharded {
 		tail, ok = strings.CutSuffix("."+tail, ".json")
 	} else {
-		head, ok = strings.CutSuffix(rest, "safetensors")
+		head, ok = strings.CutSuffix(rest, f.extension)
 	}
 	head, tail = strings.Trim(head, "."), strings.Trim(tail, ".")
 	variant = head + tail

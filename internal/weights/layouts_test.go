@@ -268,14 +268,18 @@ func TestVariants(t *testing.T) {
 		{"b.fp16.safetensors.index.json", "", "b.fp16.safetensors.index.json"},
 		{"b.fp16.safetensors b.bf16.safetensors", "", "weights in several variants: bf16, fp16 (say which: variant: bf16)"},
 		{"b.fp16.safetensors b.safetensors", "fp32", `no weights of variant "fp32"; there is the one without a name, fp16`},
-		{"b.bin", "", "only safetensors files are read"},
+		{"b.bin", "", "b.bin"},
+		{"b.bin b.safetensors", "", "b.safetensors"},
+		{"b.bin b.fp16.safetensors", "", "b.bin"},
+		{"b.fp16.bin b.safetensors", "fp16", "b.fp16.bin"},
+		{"b.bin.index.json", "", "b.bin.index.json"},
 		{"other.txt b.a.b.safetensors", "", "the model lacks this file"},
 	} {
 		dir := t.TempDir()
 		for _, f := range strings.Fields(c.files) {
 			writeTo(t, filepath.Join(dir, f), nil)
 		}
-		sel, err := findWeights(dir, "b", c.variant)
+		sel, err := findWeights(dir, []format{{"b", "safetensors"}, {"b", "bin"}}, c.variant)
 		if sel.name != c.want && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s, variant %q: %q, error %v; want %q", c.files, c.variant, sel.name, err, c.want)
 		}
@@ -288,16 +292,16 @@ func TestVariants(t *testing.T) {
 func TestBadFolders(t *testing.T) {
 	index := "unet/diffusion_pytorch_model.safetensors.index.json"
 	for want, change := range map[string]map[string]string{
-		`"../../etc/x.safetensors" is not the name of a safetensors file in the same folder`: {index: `{"weight_map": {"w": "../../etc/x.safetensors"}}`},
-		`"sub\\x.safetensors" is not the name`:                                               {index: `{"weight_map": {"w": "sub\\x.safetensors"}}`},
-		"weight_map has 0 tensors":                                                           {index: `{"weight_map": {}}`},
-		"index.json: not the JSON that it should be":                                         {index: `{`},
-		"config.json: not the JSON that it should be":                                        {"unet/config.json": `[1]`},
-		`a pipeline of class "FluxPipeline" is not supported`:                                {"model_index.json": `{"_class_name": "FluxPipeline"}`},
-		"config.json: more than 33554432 bytes are not accepted":                             {"unet/config.json": strings.Repeat(" ", maxSmallFile+1)},
-		`tensor "w": the index says that it is here, and it is not`:                          {index: `{"weight_map": {"w": "s.safetensors"}}`, "unet/s.safetensors": string(withLength("{}", nil))},
-		"x.safetensors: cannot open the weights":                                             {index: `{"weight_map": {"w": "x.safetensors"}}`},
-		`diffusion_pytorch_model.safetensors: the model lacks this file`:                     {"unet/other.txt": ""},
+		`"../../etc/x.safetensors" is not the name of a safetensors or .bin file in the same folder`: {index: `{"weight_map": {"w": "../../etc/x.safetensors"}}`},
+		`"sub\\x.safetensors" is not the name`:                                                       {index: `{"weight_map": {"w": "sub\\x.safetensors"}}`},
+		"weight_map has 0 tensors":                                                                   {index: `{"weight_map": {}}`},
+		"index.json: not the JSON that it should be":                                                 {index: `{`},
+		"config.json: not the JSON that it should be":                                                {"unet/config.json": `[1]`},
+		`a pipeline of class "FluxPipeline" is not supported`:                                        {"model_index.json": `{"_class_name": "FluxPipeline"}`},
+		"config.json: more than 33554432 bytes are not accepted":                                     {"unet/config.json": strings.Repeat(" ", maxSmallFile+1)},
+		`tensor "w": the index says that it is here, and it is not`:                                  {index: `{"weight_map": {"w": "s.safetensors"}}`, "unet/s.safetensors": string(withLength("{}", nil))},
+		"x.safetensors: cannot open the weights":                                                     {index: `{"weight_map": {"w": "x.safetensors"}}`},
+		`diffusion_pytorch_model.safetensors: the model lacks this file`:                             {"unet/other.txt": ""},
 	} {
 		dir := t.TempDir()
 		copyConfig(t, castle, dir)
