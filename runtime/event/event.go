@@ -18,8 +18,8 @@ const (
 	NodeProgress Type = "node-progress" // Done of Total
 	NodeHit      Type = "node-hit"      // answered from the cache
 	NodeDone     Type = "node-done"     // ran; Seconds
-	NodeFailed   Type = "node-failed"   // Message: the cause
-	NodeSkipped  Type = "node-skipped"  // Message: the node whose failure is the first cause
+	NodeFailed   Type = "node-failed"   // Message: the cause; Output where writing it failed
+	NodeSkipped  Type = "node-skipped"  // Message: "NODE failed", the first cause
 	OutputDone   Type = "output-done"   // Path: the file that was written, or found as it should be
 	Warning      Type = "warning"       // Message
 	RunDone      Type = "run-done"      // Seconds; Message: "done", "failed" or "interrupted"

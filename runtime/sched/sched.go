@@ -18,11 +18,12 @@ type State string
 
 // States of a step.
 const (
-	Hit     State = "hit"
-	Ran     State = "ran"
-	Failed  State = "failed"
-	Skipped State = "skipped" // an input failed
-	Live    State = "live"    // a model: opened, never stored
+	Hit         State = "hit"
+	Ran         State = "ran"
+	Failed      State = "failed"
+	Skipped     State = "skipped"     // an input failed
+	Interrupted State = "interrupted" // the run was stopped before it was done
+	Live        State = "live"        // a model: opened, never stored
 )
 
 // StepResult is how one step ended.
@@ -39,7 +40,7 @@ type StepResult struct {
 type Result struct {
 	Steps   []StepResult
 	Written []string // paths of outputs
-	Err     error    // the first cause of failure
+	Err     error    // the first cause of failure; the context's error where the run was stopped before it was done
 }
 
 // Options are what a run needs.
@@ -49,22 +50,31 @@ type Options struct {
 	Sink  event.Sink
 	// Write stores an output's picture and gives the path it was written to.
 	Write func(o plan.Output, m *nodes.Image) (string, error)
+	Now   func() time.Time // nil for time.Now
 }
-
-// errSkipped marks steps whose inputs failed.
-var errSkipped = errors.New("skipped")
 
 // Run runs the needed steps of an inspected plan and writes its outputs. Everything that can
 // finish does; Result.Err names the first cause of what cannot. Live values are closed when their last reader is done.
 func Run(ctx context.Context, p *plan.Plan, opt Options) *Result {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
 	r := &run{plan: p, opt: opt, tasks: make(map[*plan.Step]*task)}
-	started := time.Now()
+	started := opt.Now()
 	for _, s := range p.Steps {
 		if s.Needed {
 			r.add(s)
 		}
 	}
 	r.emit(event.Event{Type: event.RunStarted, Total: len(r.order)})
+	for _, t := range r.order {
+		if t.missing == 0 {
+			r.lane.expect(t.step.Index)
+		}
+	}
+	storing, stop := grace(ctx)
+	defer stop()
+	r.storing = storing
 	var wg sync.WaitGroup
 	for _, t := range r.order {
 		wg.Go(func() { r.resolve(ctx, t) })
@@ -78,13 +88,23 @@ func Run(ctx context.Context, p *plan.Plan, opt Options) *Result {
 	res := r.result(ctx, written)
 	message := "done"
 	switch {
-	case errors.Is(res.Err, context.Canceled):
+	case res.Err != nil && res.Err == ctx.Err():
 		message = "interrupted"
 	case res.Err != nil:
 		message = "failed"
 	}
-	r.emit(event.Event{Type: event.RunDone, Message: message, Seconds: time.Since(started).Seconds()})
+	r.emit(event.Event{Type: event.RunDone, Message: message, Seconds: opt.Now().Sub(started).Seconds()})
 	return res
+}
+
+// patience is how long what is finished may still be stored once a run is stopped.
+const patience = 500 * time.Millisecond
+
+// grace gives a context that ends patience after another.
+func grace(ctx context.Context) (context.Context, func()) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(patience, cancel) })
+	return late, func() { stop(); cancel() }
 }
 
 // run is one run.
@@ -94,25 +114,29 @@ type run struct {
 	tasks      map[*plan.Step]*task
 	order      []*task
 	lane       lane
-	background sync.WaitGroup // storing
+	background sync.WaitGroup  // storing
+	storing    context.Context // of background
 
-	mu    sync.Mutex
-	first error // the first cause
-	warn  map[string]bool
+	mu      sync.Mutex
+	first   error // the first cause
+	stopped bool  // something was left undone since the context ended
+	warned  map[string]bool
 }
 
 func (r *run) emit(e event.Event) {
-	e.Time = time.Now()
+	e.Time = r.opt.Now()
 	r.opt.Sink.Emit(e)
 }
 
 // add makes the task of a step; steps come in an order in which they can run.
 func (r *run) add(s *plan.Step) {
 	t := &task{step: s, awaits: s.Awaits(), done: make(chan struct{})}
+	t.missing = len(t.awaits)
 	for _, in := range t.awaits {
 		from := r.tasks[in.From]
 		t.inputs = append(t.inputs, from)
 		from.readers++
+		from.dependents = append(from.dependents, t)
 	}
 	for _, o := range r.plan.Outputs {
 		if o.From == s {
@@ -123,37 +147,41 @@ func (r *run) add(s *plan.Step) {
 	r.order = append(r.order, t)
 }
 
-// fail keeps the first cause.
-func (r *run) fail(name string, err error) {
+// fail keeps the first cause; what ends since the run is stopped is none.
+func (r *run) fail(ctx context.Context, what, name string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.first == nil && !errors.Is(err, errSkipped) {
-		r.first = fmt.Errorf("node %q: %w", name, err)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		r.stopped = true
+		return
+	}
+	if r.first == nil {
+		r.first = fmt.Errorf("%s %q: %w", what, name, err)
 	}
 }
 
-// warnOnce reports a warning once a run.
-func (r *run) warnOnce(message string) {
+// warnOnce reports a warning once a run for each topic.
+func (r *run) warnOnce(topic, format string, args ...any) {
 	r.mu.Lock()
-	if r.warn == nil {
-		r.warn = make(map[string]bool)
+	if r.warned == nil {
+		r.warned = make(map[string]bool)
 	}
-	seen := r.warn[message]
-	r.warn[message] = true
+	seen := r.warned[topic]
+	r.warned[topic] = true
 	r.mu.Unlock()
 	if !seen {
-		r.emit(event.Event{Type: event.Warning, Message: message})
+		r.emit(event.Event{Type: event.Warning, Message: fmt.Sprintf(format, args...)})
 	}
 }
 
 // result gathers how all ended.
 func (r *run) result(ctx context.Context, written []string) *Result {
 	res := &Result{Err: r.first}
-	if err := ctx.Err(); err != nil {
-		res.Err = err
+	if res.Err == nil && r.stopped {
+		res.Err = ctx.Err()
 	}
 	for _, t := range r.order {
-		res.Steps = append(res.Steps, StepResult{Name: t.step.Name, State: t.state, Key: t.key, Outputs: t.digests, Seconds: t.seconds, Err: t.err})
+		res.Steps = append(res.Steps, StepResult{Name: t.step.Name, State: t.ended(), Key: t.key, Outputs: t.digests, Seconds: t.seconds, Err: t.err})
 	}
 	for _, w := range written {
 		if w != "" {
@@ -171,26 +199,29 @@ func (r *run) output(ctx context.Context, o plan.Output) string {
 	if t.err != nil {
 		return ""
 	}
-	v, err := r.value(ctx, t, o.Port)
+	path, err := r.write(ctx, t, o)
 	if err == nil {
-		m, ok := v.(*nodes.Image)
-		if !ok {
-			err = fmt.Errorf("output %q is a %T, not a picture", o.Name, v)
-		} else {
-			var path string
-			if path, err = r.opt.Write(o, m); err == nil {
-				r.emit(event.Event{Type: event.OutputDone, Output: o.Name, Node: t.step.Name, Path: path})
-				return path
-			}
-		}
+		r.emit(event.Event{Type: event.OutputDone, Output: o.Name, Node: t.step.Name, Path: path})
+		return path
 	}
+	r.fail(ctx, "output", o.Name, err)
 	if ctx.Err() == nil {
-		r.emit(event.Event{Type: event.NodeFailed, Node: o.Name, Message: err.Error()})
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.first == nil {
-		r.first = fmt.Errorf("output %q: %w", o.Name, err)
+		r.emit(event.Event{Type: event.NodeFailed, Node: t.step.Name, Output: o.Name, Message: err.Error()})
 	}
 	return ""
+}
+
+func (r *run) write(ctx context.Context, t *task, o plan.Output) (string, error) {
+	v, err := r.value(ctx, nil, t, o.Port)
+	if err != nil {
+		return "", err
+	}
+	m, ok := v.(*nodes.Image)
+	if !ok {
+		return "", fmt.Errorf("it is a %T, not a picture", v)
+	}
+	if err := ctx.Err(); err != nil {
+		return "", err // the store has it: the next run writes it at once
+	}
+	return r.opt.Write(o, m)
 }

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
-	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	"github.com/seed-8af8f8e1/flow/runtime/cache"
 	"github.com/seed-8af8f8e1/flow/runtime/event"
@@ -16,10 +14,12 @@ import (
 
 // task is a step at work. After done is closed its state, key, digests and err do not change.
 type task struct {
-	step   *plan.Step
-	awaits []plan.Input
-	inputs []*task // of awaits
-	done   chan struct{}
+	step       *plan.Step
+	awaits     []plan.Input
+	inputs     []*task // of awaits
+	dependents []*task // once for each input that is of this task
+	missing    int     // inputs that are not done; guarded by run.mu
+	done       chan struct{}
 
 	state   State
 	key     cache.ActionKey
@@ -28,76 +28,127 @@ type task struct {
 	digests map[string]nodes.Digest
 	seconds float64
 	err     error
+	cause   string // the node whose failure is the first cause of this one's
 
 	value sync.Mutex // held while values are read or made
 	made  map[string]nodes.Value
+	again bool // it was in the store, and had to run after all
 
 	count   sync.Mutex
 	readers int // steps and outputs that may still ask for a value
 	gone    bool
 }
 
+// ended is the state to report.
+func (t *task) ended() State {
+	if t.again {
+		return Ran
+	}
+	return t.state
+}
+
+// skipError says that an input of a step failed.
+type skipError struct{ cause string }
+
+// Error implements error.
+func (e *skipError) Error() string { return fmt.Sprintf("skipped because %s failed", e.cause) }
+
 // resolve finds out a step's digests: from the store, or by running it.
 func (r *run) resolve(ctx context.Context, t *task) {
-	defer r.finish(t)
-	t.err = r.attempt(ctx, t)
+	computed, err := r.attempt(ctx, t)
+	t.err = err
+	var skip *skipError
 	switch {
-	case t.err == nil:
-	case errors.Is(t.err, errSkipped):
-		t.state = Skipped
-		r.emit(event.Event{Type: event.NodeSkipped, Node: t.step.Name, Message: t.err.Error()})
+	case err == nil:
+	case errors.As(err, &skip):
+		t.state, t.cause = Skipped, skip.cause
+		r.emit(event.Event{Type: event.NodeSkipped, Node: t.step.Name, Kind: t.step.Kind.Name, Message: skip.cause + " failed"})
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		t.state = Interrupted
+		r.fail(ctx, "node", t.step.Name, err)
 	default:
-		t.state = Failed
-		r.fail(t.step.Name, t.err)
-		if ctx.Err() == nil {
-			r.emit(event.Event{Type: event.NodeFailed, Node: t.step.Name, Kind: t.step.Kind.Name, Message: t.err.Error()})
-		}
+		t.state, t.cause = Failed, t.step.Name
+		r.fail(ctx, "node", t.step.Name, err)
+		r.emit(event.Event{Type: event.NodeFailed, Node: t.step.Name, Kind: t.step.Kind.Name, Message: err.Error()})
+	}
+	r.finish(t)
+	if computed { // after finish: those that became ready by this step are expected in the lane
+		r.lane.leave()
 	}
 }
 
 // finish lets readers go on, and inputs go that this step needs no more.
 func (r *run) finish(t *task) {
-	close(t.done)
-	if t.state == Hit || t.state == Live { // its inputs may be needed yet, if a blob proves damaged or a reader runs
-		t.count.Lock()
-		settled := t.readers == 0
-		t.count.Unlock()
-		if settled {
-			r.drop(t)
+	r.mu.Lock()
+	for _, d := range t.dependents {
+		if d.missing--; d.missing == 0 {
+			r.lane.expect(d.step.Index)
 		}
-		return
 	}
-	r.releaseInputs(t)
+	r.mu.Unlock()
+	r.lane.settle(t.step.Index)
+	close(t.done)
+	t.count.Lock()
+	settled := t.readers == 0
+	t.count.Unlock()
+	if t.state != Hit && t.state != Live { // theirs may be needed yet, if a blob proves damaged or a reader runs
+		r.releaseInputs(t)
+	}
+	if settled {
+		r.drop(t)
+	}
 }
 
-func (r *run) attempt(ctx context.Context, t *task) error {
-	for i, in := range t.inputs {
+// attempt resolves a step whose inputs it waits for. computed says that it holds the lane.
+func (r *run) attempt(ctx context.Context, t *task) (computed bool, err error) {
+	for _, in := range t.inputs {
 		select {
 		case <-in.done:
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	for _, in := range t.inputs {
 		if in.err != nil {
-			return fmt.Errorf("%w: %s", errSkipped, t.awaits[i].From.Name+" failed")
+			return false, &skipError{in.cause}
 		}
 	}
 	if t.step.Kind.Live() {
 		t.state = Live
-		return nil
+		return false, nil
 	}
 	if err := r.identify(ctx, t); err != nil {
-		return err
+		return false, err
 	}
-	rec, err := r.opt.Store.Get(t.key)
-	if err == nil {
-		err = t.adopt(rec)
-	}
-	if err == nil {
+	reason := r.lookUp(t)
+	if reason == nil {
 		t.state = Hit
 		r.emit(event.Event{Type: event.NodeHit, Node: t.step.Name, Kind: t.step.Kind.Name, Key: t.key.String()})
-		return nil
+		return false, nil
 	}
-	return r.execute(ctx, t, err.Error())
+	c, err := r.compute(ctx, t, reason.Error())
+	if err != nil {
+		return c != nil, err
+	}
+	t.state, t.made, t.digests, t.seconds = Ran, c.made, c.digests, c.took.Seconds()
+	r.keep(t, c)
+	return true, nil
+}
+
+// lookUp asks the store for the step's record. The error is the reason why the step runs.
+func (r *run) lookUp(t *task) error {
+	rec, err := r.opt.Store.Get(t.key)
+	if err == nil {
+		return t.adopt(rec)
+	}
+	var miss *cache.Miss
+	if !errors.As(err, &miss) || miss.Reason == cache.Unreadable {
+		r.warnOnce("get", "the cache cannot be read, and what it may hold is computed again: %v", err)
+	}
+	return err
 }
 
 // identify computes the step's action key, hashing what it reads of live inputs.
@@ -118,6 +169,7 @@ func (r *run) identify(ctx context.Context, t *task) error {
 		}
 	}
 	if unread > 0 {
+		r.lane.settle(t.step.Index) // others compute meanwhile
 		r.emit(event.Event{Type: event.NodeHashing, Node: t.step.Name, Bytes: unread})
 	}
 	for _, use := range t.step.Plan.Uses {
@@ -149,220 +201,6 @@ func (t *task) adopt(rec *cache.Record) error {
 	}
 	t.record, t.digests = rec, digests
 	return nil
-}
-
-// execute runs the step in the lane and stores what it made.
-func (r *run) execute(ctx context.Context, t *task, reason string) error {
-	in, err := r.gather(ctx, t)
-	if err != nil {
-		return err
-	}
-	if err := r.lane.enter(ctx, t.step.Index); err != nil {
-		return err
-	}
-	defer r.lane.leave()
-	r.emit(event.Event{Type: event.NodeStarted, Node: t.step.Name, Kind: t.step.Kind.Name, Key: t.key.String(), Reason: reason, Total: t.step.Plan.Steps})
-	var warnings []string
-	env := r.opt.Env
-	env.Progress = func(done, total int) {
-		r.emit(event.Event{Type: event.NodeProgress, Node: t.step.Name, Done: done, Total: total})
-	}
-	env.Warn = func(m string) { warnings = append(warnings, m) }
-	start := time.Now()
-	made, err := runOp(ctx, t.step, &env, in)
-	if err == nil {
-		err = verify(t.step)
-	}
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return err
-	}
-	took := time.Since(start)
-	t.seconds, t.state = took.Seconds(), Ran
-	t.made, t.digests = made, make(map[string]nodes.Digest)
-	for port, v := range made {
-		t.digests[port] = v.Digest()
-	}
-	r.emit(event.Event{Type: event.NodeDone, Node: t.step.Name, Kind: t.step.Kind.Name, Key: t.key.String(), Seconds: t.seconds, Reason: reason})
-	for _, w := range warnings {
-		r.emit(event.Event{Type: event.Warning, Node: t.step.Name, Message: w})
-	}
-	r.background.Go(func() { r.store(ctx, t, made, t.digests, took, warnings) })
-	return nil
-}
-
-// runOp runs the operation; a mistake in shapes comes back as an error.
-func runOp(ctx context.Context, s *plan.Step, env *nodes.Env, in nodes.Inputs) (out map[string]nodes.Value, err error) {
-	defer func() {
-		v := recover()
-		if v == nil {
-			return
-		}
-		var shape *program.ShapeError
-		if e, ok := v.(error); !ok || !errors.As(e, &shape) {
-			panic(v)
-		}
-		err = shape
-	}()
-	op, ok := s.Op.(nodes.StoredOp)
-	if !ok {
-		return nil, fmt.Errorf("kind %s has an operation of type %T", s.Kind.ID(), s.Op)
-	}
-	out, err = op.Run(ctx, env, in)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range s.Kind.Outputs {
-		if out[p.Name] == nil || out[p.Name].Type() != p.Type {
-			return nil, fmt.Errorf("kind %s made no %s for output %q", s.Kind.ID(), p.Type, p.Name)
-		}
-	}
-	return out, nil
-}
-
-// verify compares the files of the live inputs with what was opened and hashed.
-func verify(s *plan.Step) error {
-	live := s.LiveInputs()
-	for _, use := range s.Plan.Uses {
-		if err := live[use.Input].Verify(use.Components...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// gather collects a step's inputs.
-func (r *run) gather(ctx context.Context, t *task) (nodes.Inputs, error) {
-	in := nodes.Inputs{Stored: make(map[string]nodes.Value), Live: t.step.LiveInputs()}
-	for i, input := range t.awaits {
-		if input.Type.Live() {
-			continue
-		}
-		v, err := r.value(ctx, t.inputs[i], input.Port)
-		if err != nil {
-			return in, fmt.Errorf("%s: %w", input.Path, err)
-		}
-		in.Stored[input.Path] = v
-	}
-	return in, nil
-}
-
-// value gives a step's output: from memory, from the store, or - where the store has lost it since - by
-// running the step after all.
-func (r *run) value(ctx context.Context, t *task, port string) (nodes.Value, error) {
-	t.value.Lock()
-	defer t.value.Unlock()
-	if v := t.made[port]; v != nil {
-		return v, nil
-	}
-	v, err := r.read(t, port)
-	if err == nil {
-		if t.made == nil {
-			t.made = make(map[string]nodes.Value)
-		}
-		t.made[port] = v
-		return v, nil
-	}
-	digests := t.digests
-	again := &task{step: t.step, awaits: t.awaits, inputs: t.inputs, key: t.key, action: t.action}
-	if err := r.execute(ctx, again, err.Error()); err != nil {
-		return nil, err
-	}
-	if again.digests[port] != digests[port] {
-		return nil, fmt.Errorf("%s gave another %s than the record of the same action: the machine or the store is faulty", t.step.Name, port)
-	}
-	t.made = again.made
-	return t.made[port], nil
-}
-
-// read takes an output from the store and checks its content.
-func (r *run) read(t *task, port string) (nodes.Value, error) {
-	if t.record == nil {
-		return nil, errors.New("not stored")
-	}
-	for _, o := range t.record.Outputs {
-		if o.Port != port {
-			continue
-		}
-		data, err := r.opt.Store.Read(o.Blob)
-		if err != nil {
-			return nil, err
-		}
-		p, _ := t.step.Kind.Output(port)
-		v, err := nodes.Decode(p.Type, o.Media, data)
-		if err != nil {
-			return nil, fmt.Errorf("stored %s: %w", port, err)
-		}
-		if got := v.Digest(); got != nodes.Digest(o.Digest) {
-			return nil, fmt.Errorf("stored %s has another content than its record says", port)
-		}
-		return v, nil
-	}
-	return nil, fmt.Errorf("record without output %q", port)
-}
-
-// store puts values and record; a failure costs a warning, never the picture.
-func (r *run) store(ctx context.Context, t *task, made map[string]nodes.Value, digests map[string]nodes.Digest, took time.Duration, warnings []string) {
-	rec := cache.Record{Key: t.key, Action: t.action, Created: time.Now().UTC(), Duration: took, Warnings: warnings,
-		Meta: map[string]string{"node": t.step.Name}}
-	var blobs []cache.NewBlob
-	for _, p := range t.step.Kind.Outputs {
-		media, data, err := nodes.Encode(made[p.Name])
-		if err != nil {
-			r.warnOnce(fmt.Sprintf("cannot store %s of %s: %v", p.Name, t.step.Name, err))
-			return
-		}
-		blobs = append(blobs, cache.NewBlob{Output: cache.Output{Port: p.Name, Digest: cache.Digest(digests[p.Name]), Media: media}, Data: data})
-	}
-	// What is finished is stored even when the run is being interrupted: it is quick, and the next run has it.
-	if _, err := r.opt.Store.Put(context.WithoutCancel(ctx), rec, blobs); err != nil {
-		r.warnOnce(fmt.Sprintf("the cache does not keep this run: %v", err))
-	}
-}
-
-// release says that one reader of t is done; with the last, values and live things go.
-func (r *run) release(t *task) {
-	t.count.Lock()
-	t.readers--
-	last := t.readers <= 0
-	t.count.Unlock()
-	if last {
-		r.drop(t)
-	}
-}
-
-// drop forgets a task's values and lets its inputs go.
-func (r *run) drop(t *task) {
-	<-t.done
-	t.count.Lock()
-	gone := t.gone
-	t.gone = true
-	t.count.Unlock()
-	if gone {
-		return
-	}
-	t.value.Lock()
-	t.made = nil
-	t.value.Unlock()
-	if t.state == Live {
-		for name, l := range t.step.Live {
-			if err := l.Close(); err != nil {
-				r.warnOnce(fmt.Sprintf("closing %s of %s: %v", name, t.step.Name, err))
-			}
-		}
-		t.step.Live = nil
-	}
-	if t.state == Hit || t.state == Live {
-		r.releaseInputs(t)
-	}
-}
-
-func (r *run) releaseInputs(t *task) {
-	for _, in := range t.inputs {
-		r.release(in)
-	}
 }
 
 // memo lets the store remember digests of files.

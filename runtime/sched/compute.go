@@ -1,0 +1,127 @@
+package sched
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-8af8f8e1/flow/internal/program"
+	"github.com/seed-8af8f8e1/flow/nodes"
+	"github.com/seed-8af8f8e1/flow/runtime/cache"
+	"github.com/seed-8af8f8e1/flow/runtime/event"
+	"github.com/seed-8af8f8e1/flow/runtime/plan"
+)
+
+// computed is what a step made.
+type computed struct {
+	made     map[string]nodes.Value
+	digests  map[string]nodes.Digest
+	took     time.Duration
+	warnings []string
+}
+
+// compute runs the step in the lane. The caller leaves the lane, if the result is not nil.
+func (r *run) compute(ctx context.Context, t *task, reason string) (*computed, error) {
+	in, err := r.gather(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.lane.enter(ctx, t.step.Index); err != nil {
+		return nil, err
+	}
+	node := event.Event{Node: t.step.Name, Kind: t.step.Kind.Name, Key: t.key.String(), Reason: reason}
+	emit := func(what event.Type, e event.Event) { e.Type = what; r.emit(e) }
+	c := &computed{digests: make(map[string]nodes.Digest)}
+	started := node
+	started.Total = t.step.Plan.Steps
+	emit(event.NodeStarted, started)
+	env := r.opt.Env
+	env.Progress = func(done, total int) {
+		r.emit(event.Event{Type: event.NodeProgress, Node: t.step.Name, Done: done, Total: total})
+	}
+	env.Warn = func(m string) { c.warnings = append(c.warnings, m) }
+	start := r.opt.Now()
+	c.made, err = runOp(ctx, t.step, &env, in)
+	if err == nil {
+		err = verify(t.step)
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return c, err
+	}
+	c.took = r.opt.Now().Sub(start)
+	for port, v := range c.made {
+		c.digests[port] = v.Digest()
+	}
+	node.Seconds = c.took.Seconds()
+	emit(event.NodeDone, node)
+	for _, w := range c.warnings {
+		r.emit(event.Event{Type: event.Warning, Node: t.step.Name, Message: w})
+	}
+	return c, nil
+}
+
+// runOp runs the operation; a mistake in shapes comes back as an error.
+func runOp(ctx context.Context, s *plan.Step, env *nodes.Env, in nodes.Inputs) (out map[string]nodes.Value, err error) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		var shape *program.ShapeError
+		if e, ok := v.(error); !ok || !errors.As(e, &shape) {
+			panic(v)
+		}
+		err = shape
+	}()
+	op, ok := s.Op.(nodes.StoredOp)
+	if !ok {
+		return nil, fmt.Errorf("kind %s has an operation of type %T", s.Kind.ID(), s.Op)
+	}
+	out, err = op.Run(ctx, env, in)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range s.Kind.Outputs {
+		if out[p.Name] == nil || out[p.Name].Type() != p.Type {
+			return nil, fmt.Errorf("kind %s made no %s for output %q", s.Kind.ID(), p.Type, p.Name)
+		}
+	}
+	return out, nil
+}
+
+// verify compares the files of the live inputs with what was opened and hashed.
+func verify(s *plan.Step) error {
+	live := s.LiveInputs()
+	for _, use := range s.Plan.Uses {
+		if err := live[use.Input].Verify(use.Components...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep stores what a step made, beside the lane.
+func (r *run) keep(t *task, c *computed) { r.background.Go(func() { r.store(t, c) }) }
+
+// store puts values and record; a failure costs a warning, never the picture.
+func (r *run) store(t *task, c *computed) {
+	rec := cache.Record{Key: t.key, Action: t.action, Created: r.opt.Now().UTC(), Duration: c.took, Warnings: c.warnings,
+		Meta: map[string]string{"node": t.step.Name}}
+	var blobs []cache.NewBlob
+	for _, p := range t.step.Kind.Outputs {
+		media, data, err := nodes.Encode(c.made[p.Name])
+		if err != nil {
+			r.warnOnce("encode", "cannot store %s of %s: %v", p.Name, t.step.Name, err)
+			return
+		}
+		blobs = append(blobs, cache.NewBlob{Output: cache.Output{Port: p.Name, Digest: cache.Digest(c.digests[p.Name]), Media: media}, Data: data})
+	}
+	// What is finished is stored even when the run is being stopped, if that is quick: the next run has it.
+	if _, err := r.opt.Store.Put(r.storing, rec, blobs); err != nil && r.storing.Err() == nil {
+		r.warnOnce("put", "the cache does not keep this run: %v", err)
+	}
+}
