@@ -28,13 +28,13 @@ type Row struct {
 	Reason string
 	Key    *cache.ActionKey // where it is known
 	Unread int64            // bytes of weights to hash before the key is known
-	Peak   int64            // bytes of working memory, with the values that go in and out
+	Peak   int64            // bytes of working memory, with the values that go in and out, and those that later steps wait for
 	Last   time.Duration    // how long the same action took when it ran; 0 if never
 }
 
 // Explain says what a run of an inspected plan would do. It writes nothing and reads no weights.
 func Explain(p *plan.Plan, store cache.Store) []Row {
-	e := &explainer{plan: p, store: store, digests: make(map[*plan.Step]map[string]nodes.Digest)}
+	e := &explainer{plan: p, store: store, digests: make(map[*plan.Step]map[string]nodes.Digest), known: make(map[part]known)}
 	var rows []Row
 	for _, s := range p.Steps {
 		row := Row{Step: s, Peak: peak(s)}
@@ -48,13 +48,43 @@ func Explain(p *plan.Plan, store cache.Store) []Row {
 		}
 		rows = append(rows, row)
 	}
+	hold(rows)
 	return rows
+}
+
+// mayRun says whether a run would, or might, compute the step.
+func (r *Row) mayRun() bool {
+	return r.State == WouldRun || r.State == WouldWait || r.State == WouldHash
 }
 
 type explainer struct {
 	plan    *plan.Plan
 	store   cache.Store
 	digests map[*plan.Step]map[string]nodes.Digest // of steps that hit
+	known   map[part]known
+}
+
+// part is a component of a live value; known what is known of it.
+type part struct {
+	live      nodes.Live
+	component string
+}
+
+type known struct {
+	digest nodes.Digest
+	unread int64
+	ok     bool
+}
+
+// ask asks for a component once, since many steps read the same.
+func (e *explainer) ask(live nodes.Live, component string) known {
+	p := part{live, component}
+	k, ok := e.known[p]
+	if !ok {
+		k.digest, k.unread, k.ok = live.Known(component, memo{e.store})
+		e.known[p] = k
+	}
+	return k
 }
 
 func (e *explainer) row(s *plan.Step, row *Row) {
@@ -75,11 +105,11 @@ func (e *explainer) row(s *plan.Step, row *Row) {
 	for _, use := range s.Plan.Uses {
 		parts := make(map[string]nodes.Digest)
 		for _, c := range use.Components {
-			digest, unread, ok := live[use.Input].Known(c, memo{e.store})
-			if !ok {
-				row.Unread += unread
+			k := e.ask(live[use.Input], c)
+			if !k.ok {
+				row.Unread += k.unread
 			}
-			parts[c] = digest
+			parts[c] = k.digest
 		}
 		d.Live[use.Input] = parts
 	}
@@ -111,62 +141,3 @@ func (e *explainer) row(s *plan.Step, row *Row) {
 	}
 	e.digests[s] = digests
 }
-
-// peak is the working memory of a step with its inputs and outputs.
-func peak(s *plan.Step) int64 {
-	n := s.Plan.PeakBytes
-	add := func(m nodes.Meta) {
-		for _, shape := range m.Shapes {
-			size := int64(4)
-			for _, d := range shape {
-				size *= int64(d)
-			}
-			n += size
-		}
-	}
-	for _, in := range s.Awaits() {
-		if !in.Type.Live() {
-			add(in.From.Plan.Outputs[in.Port])
-		}
-	}
-	for _, m := range s.Plan.Outputs {
-		add(m)
-	}
-	return n
-}
-
-// MemoryError says that a run needs more memory than it may use.
-type MemoryError struct {
-	Node        string
-	Need, Limit int64
-}
-
-// Error implements error.
-func (e *MemoryError) Error() string {
-	return fmt.Sprintf("node %q needs %s of memory and the run may use %s: draw a smaller picture, or raise the limit with --memory", e.Node, bytes(e.Need), bytes(e.Limit))
-}
-
-// bytes shows a number of bytes.
-func bytes(n int64) string {
-	if n < 1e9 {
-		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
-	}
-	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
-}
-
-// CheckMemory compares the planned peak of the steps that may run with a limit in bytes; 0 is no limit.
-func CheckMemory(rows []Row, limit int64) error {
-	if limit <= 0 {
-		return nil
-	}
-	for _, row := range rows {
-		runs := row.State == WouldRun || row.State == WouldWait || row.State == WouldHash
-		if need := row.Peak + baseBytes; runs && need > limit {
-			return &MemoryError{row.Step.Name, need, limit}
-		}
-	}
-	return nil
-}
-
-// baseBytes is what the process takes beside a step's own memory: program, vocabulary, buffers.
-const baseBytes = 64 << 20
