@@ -66,11 +66,17 @@ func weightOf(w program.WeightData) kernel.Weight {
 	return out
 }
 
-// widenVectors keeps the weights of one dimension as fp32.
+// widenVectors keeps as fp32 the weights of one dimension and those that a Reshape makes values of.
 func (x *exec) widenVectors() error {
+	asValue := make(map[program.ID]bool)
+	for i := range x.p.Instrs {
+		if _, ok := x.p.Instrs[i].Op.(*program.Reshape); ok {
+			asValue[x.p.Instrs[i].In[0]] = true
+		}
+	}
 	for id := range x.weights {
 		v := x.p.Value(program.ID(id))
-		if x.weights[id].Data == nil || len(v.Shape) != 1 {
+		if x.weights[id].Data == nil || len(v.Shape) != 1 && !asValue[program.ID(id)] {
 			continue
 		}
 		x.vectors[id] = make([]float32, v.Elems())

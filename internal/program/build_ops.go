@@ -257,7 +257,7 @@ func (b *Builder) Repeat(x ID, times int) ID {
 	return b.emit(&Repeat{times}, append([]int{times}, s[1:]...), x)
 }
 
-// Reshape gives the same elements another shape.
+// Reshape gives the same elements another shape. It also makes an fp32 value of a weight that an operation is to read as one.
 func (b *Builder) Reshape(x ID, shape ...int) ID {
 	b.need(Elems(shape) == Elems(b.Shape(x)), "reshaping %v to %v", b.Shape(x), shape)
 	return b.emit(&Reshape{}, shape, x)

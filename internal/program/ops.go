@@ -133,7 +133,7 @@ type Slice struct{ Axis, Start, End int }
 // Repeat repeats batch entry 0 Times times. In: x [1,...]. Out: [Times,...].
 type Repeat struct{ Times int }
 
-// Reshape gives the same elements another shape. In: x. Out: x's elements in order.
+// Reshape gives the same elements another shape. In: x, or a weight, which becomes fp32. Out: x's elements in order.
 type Reshape struct{}
 
 // Guidance combines two predictions (Ho and Salimans, 2022):

@@ -114,7 +114,7 @@ type format struct {
 
 // formatsOf gives the names that a component's weights may have, the preferred one first.
 func formatsOf(component string) []format {
-	if strings.HasPrefix(component, "text_encoder") {
+	if strings.HasPrefix(component, "text_encoder") || component == "image_encoder" { // as transformers saves
 		return []format{{"model", "safetensors"}, {"pytorch_model", "bin"}}
 	}
 	return []format{{"diffusion_pytorch_model", "safetensors"}, {"diffusion_pytorch_model", "bin"}}

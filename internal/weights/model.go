@@ -92,7 +92,7 @@ func (m *Model) Path() string { return m.path }
 
 // Component opens a component. Later calls give the same one.
 func (m *Model) Component(name string) (*Component, error) {
-	if !slices.Contains(Components, name) {
+	if _, alone := m.layout.(interface{ alone() }); !alone && !slices.Contains(Components, name) {
 		return nil, fmt.Errorf("a model has no component %q; it has %s", name, strings.Join(Components, ", "))
 	}
 	m.mu.Lock()

@@ -31,6 +31,9 @@ type lonePart struct {
 	name string
 }
 
+// alone says that the layout knows its one component by name.
+func (*lonePart) alone() {}
+
 // component opens the one component that there is.
 func (d *lonePart) component(m *Model, name string) (*Component, error) {
 	if name != d.name {

@@ -1,5 +1,5 @@
-// Package clip builds CLIP's text encoders (Radford et al., 2021) as the
-// transformers library has them: CLIPTextModel and CLIPTextModelWithProjection.
+// Package clip builds CLIP's encoders (Radford et al., 2021) as the transformers library has them:
+// CLIPTextModel and CLIPTextModelWithProjection, CLIPVisionModel and CLIPVisionModelWithProjection.
 package clip
 
 import (
@@ -36,20 +36,30 @@ func (o *Outputs) hidden(b *program.Builder, c *config.Text, ids program.ID) {
 	})
 	for i := range c.Layers {
 		o.Penultimate = h
-		b.Scope(fmt.Sprintf("encoder.layers.%d", i), func() { h = layer(b, c, h) })
+		b.Scope(fmt.Sprintf("encoder.layers.%d", i), func() {
+			h = block{heads: c.Heads, intermediate: c.Intermediate, act: c.Act, eps: c.LayerNormEps, causal: true}.apply(b, h)
+		})
 	}
 	o.Last = nn.LayerNorm(b, "final_layer_norm", c.LayerNormEps, h)
 }
 
-// layer is one CLIPEncoderLayer: pre-norm attention and MLP.
-func layer(b *program.Builder, c *config.Text, h program.ID) program.ID {
-	attention := nn.Attention{Heads: c.Heads, Q: "q_proj", K: "k_proj", V: "v_proj", Out: "out_proj", InBias: true, Causal: true}
-	n := nn.LayerNorm(b, "layer_norm1", c.LayerNormEps, h)
-	b.Scope("self_attn", func() { n = attention.Apply(b, n, n, c.Hidden, c.Hidden) })
+// block is one CLIPEncoderLayer: pre-norm attention and MLP. Its width is that of its input.
+type block struct {
+	heads, intermediate int
+	act                 program.Activation
+	eps                 float32
+	causal              bool
+}
+
+func (l block) apply(b *program.Builder, h program.ID) program.ID {
+	c := b.Dim(h, -1)
+	attention := nn.Attention{Heads: l.heads, Q: "q_proj", K: "k_proj", V: "v_proj", Out: "out_proj", InBias: true, Causal: l.causal}
+	n := nn.LayerNorm(b, "layer_norm1", l.eps, h)
+	b.Scope("self_attn", func() { n = attention.Apply(b, n, n, c, c) })
 	h = b.Add(h, n)
-	n = nn.LayerNorm(b, "layer_norm2", c.LayerNormEps, h)
+	n = nn.LayerNorm(b, "layer_norm2", l.eps, h)
 	b.Scope("mlp", func() {
-		n = nn.Linear(b, "fc2", b.Activate(c.Act, nn.Linear(b, "fc1", n, c.Intermediate)), c.Hidden)
+		n = nn.Linear(b, "fc2", b.Activate(l.act, nn.Linear(b, "fc1", n, l.intermediate)), c)
 	})
 	return b.Add(h, n)
 }

@@ -36,6 +36,9 @@ const TextProjection = "text_projection.weight"
 // textPrefix begins the names of text encoders' tensors; newer transformers leave it out.
 const textPrefix = "text_model."
 
+// visionPrefix begins those of image encoders' tensors.
+const visionPrefix = "vision_model."
+
 // Folder gives the canonical name of a tensor in the weight files of a component in a
 // diffusers folder. ok is false for buffers that are not weights.
 func Folder(component, name string) (t Target, ok bool) {
@@ -47,10 +50,23 @@ func Folder(component, name string) (t Target, ok bool) {
 		if !strings.HasPrefix(name, textPrefix) && name != TextProjection {
 			name = textPrefix + name
 		}
+	case "image_encoder":
+		return visionTarget(name)
 	case "vae":
 		return vaeAttention(name), true
 	}
 	return Target{Name: name}, true
+}
+
+// visionTarget adds the prefix that newer transformers leave out, and leaves out the text half of a whole CLIPModel.
+func visionTarget(name string) (t Target, ok bool) {
+	switch {
+	case strings.HasPrefix(name, textPrefix) || strings.HasPrefix(name, "text_projection."):
+		return Target{}, false
+	case strings.HasPrefix(name, visionPrefix) || strings.HasPrefix(name, "visual_projection."):
+		return Target{Name: name}, true
+	}
+	return Target{Name: visionPrefix + name}, true
 }
 
 // isBuffer says whether a tensor is something a library saved along with the weights.

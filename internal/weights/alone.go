@@ -1,0 +1,49 @@
+package weights
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// OpenAlone opens a component that is part of no model, such as an image encoder or an adapter: a folder with config.json beside
+// the weights, or one safetensors file. Config is the config.json in the file's folder; nil where there is none.
+func OpenAlone(path, name string, opt Options) (*Model, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, &Error{File: path, Problem: "cannot open the " + name, Err: err}
+	}
+	info, err := os.Stat(abs)
+	if err != nil {
+		return nil, &Error{File: abs, Problem: "cannot open the " + name, Err: err}
+	}
+	m := &Model{path: abs, files: make(map[string]*File), parts: make(map[string]*Component)}
+	if info.IsDir() {
+		m.layout = &lonePart{folder{path: abs, variant: opt.Variant}, name}
+		return m, nil
+	}
+	if opt.Variant != "" {
+		return nil, &Error{File: abs, Problem: fmt.Sprintf("a single file has no variant %q", opt.Variant), Hint: "leave variant out"}
+	}
+	m.layout = &loneFile{lonePart{folder{path: abs}, name}}
+	return m, nil
+}
+
+// loneFile is a component in one file, with or without config.json beside it.
+type loneFile struct{ lonePart }
+
+// component opens the one component that there is.
+func (d *loneFile) component(m *Model, name string) (*Component, error) {
+	if name != d.name {
+		return nil, &Error{File: d.path, Problem: fmt.Sprintf("is a %s alone and has no %s", d.name, name)}
+	}
+	c := newComponent(name, d.path)
+	config, err := readObject(filepath.Join(filepath.Dir(d.path), "config.json"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	c.Config = config
+	return c, m.addFile(c, d.path, nil)
+}
