@@ -14,6 +14,15 @@ type Attention struct {
 	// InBias says whether the projections to q, k and v have biases; the output's always has.
 	InBias bool
 	Causal bool
+	// Second are further keys and values for the same queries, each with a softmax of its own (docs/numerics.md, Attention).
+	Second []Keys
+}
+
+// Keys are keys and values [B,S,C] that were projected elsewhere. What attention gives over them is added, times Scale, to
+// what it gives over the first.
+type Keys struct {
+	K, V  ID
+	Scale float32
 }
 
 // Diffusers is the attention of diffusers' transformer blocks: to_q, to_k,
@@ -43,5 +52,12 @@ func (a Attention) ApplyProbed(b *program.Builder, x, context ID, inner, out int
 	p.K = linear(b, a.K, context, inner, a.InBias)
 	v := linear(b, a.V, context, inner, a.InBias)
 	h := b.Attention(p.Q, p.K, v, a.Heads, p.Scale, a.Causal)
+	for _, s := range a.Second {
+		o := b.Attention(p.Q, s.K, s.V, a.Heads, p.Scale, false)
+		if s.Scale != 1 {
+			o = b.Affine(o, s.Scale, 0)
+		}
+		h = b.Add(h, o)
+	}
 	return Linear(b, a.Out, h, out), p
 }

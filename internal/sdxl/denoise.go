@@ -25,6 +25,8 @@ type Denoise struct {
 	SelfAttention SelfAttention
 	// Patches are low-rank additions to the UNet's weights.
 	Patches program.Patches
+	// Images are pictures that prompt beside the text.
+	Images []ImagePrompt
 }
 
 // Names of a sampling program's inputs and outputs. With guidance, context, pooled and time ids have
@@ -45,31 +47,18 @@ func (d *Denoise) Guided() bool { return d.Guidance != 1 }
 // Program builds the whole sampling loop.
 func (d *Denoise) Program() *program.Program {
 	b := program.NewBuilder("denoise", d.Precision)
-	b.Patch(d.Patches)
-	n := d.Batch
-	if d.Guided() {
-		n *= 2
-	}
-	latents := b.Input(InLatents, program.Float32, d.Batch, d.Height, d.Width, d.UNet.InChannels)
-	in := unet.Inputs{Context: b.Input(InContext, program.Float32, n, d.Tokens, d.UNet.CrossAttentionDim)}
-	if d.UNet.AddTimeEmbedDim != 0 {
-		in.Pooled = b.Input(InPooled, program.Float32, n, d.Pooled)
-		in.TimeIDs = b.Input(InTimeIDs, program.Float32, n, 6)
-	}
+	latents, in := d.inputs(b)
 	timesteps := b.Input(InTimesteps, program.Float32, d.Steps, 1)
 	coefficients := b.Input(InCoefficients, program.Float32, d.Steps, 4)
 
 	b.Loop(d.Steps)
 	x := b.Carry("latents", latents)
-	in.Latents, in.Timestep = x, b.StepRow(timesteps)
-	if d.Guided() {
-		in.Latents = b.Concat(0, x, x)
-	}
+	in.Latents, in.Timestep = d.double(b, x), b.StepRow(timesteps)
 	out := unet.Predict(b, d.UNet, in)
 	uncond := b.Slice(out.Prediction, 0, 0, d.Batch)
 	guided := uncond
 	if d.Guided() {
-		guided = b.Guidance(uncond, b.Slice(out.Prediction, 0, d.Batch, n), d.Guidance)
+		guided = b.Guidance(uncond, b.Slice(out.Prediction, 0, d.Batch, 2*d.Batch), d.Guidance)
 	}
 	row := b.StepRow(coefficients)
 	if d.SelfAttention.Scale != 0 {
@@ -79,6 +68,41 @@ func (d *Denoise) Program() *program.Program {
 	b.EndLoop()
 	b.Output(OutLatents, x)
 	return b.Program()
+}
+
+// Evaluation builds one evaluation of what the loop evaluates, without what guidance and the solver make of it: inputs are those of
+// [Denoise.Program] with InTimestep in place of the solver's, the output is OutPrediction, of 2*Batch entries with guidance.
+func (d *Denoise) Evaluation() *program.Program {
+	b := program.NewBuilder("evaluation", d.Precision)
+	latents, in := d.inputs(b)
+	in.Latents, in.Timestep = d.double(b, latents), b.Input(InTimestep, program.Float32, 1, 1)
+	b.Output(OutPrediction, unet.Predict(b, d.UNet, in).Prediction)
+	return b.Program()
+}
+
+// inputs declares what both programs read, and builds what is the same in each step.
+func (d *Denoise) inputs(b *program.Builder) (latents program.ID, in unet.Inputs) {
+	b.Patch(d.Patches)
+	n := d.Batch
+	if d.Guided() {
+		n *= 2
+	}
+	latents = b.Input(InLatents, program.Float32, d.Batch, d.Height, d.Width, d.UNet.InChannels)
+	in.Context = b.Input(InContext, program.Float32, n, d.Tokens, d.UNet.CrossAttentionDim)
+	if d.UNet.AddTimeEmbedDim != 0 {
+		in.Pooled = b.Input(InPooled, program.Float32, n, d.Pooled)
+		in.TimeIDs = b.Input(InTimeIDs, program.Float32, n, 6)
+	}
+	in.Images = d.images(b)
+	return latents, in
+}
+
+// double repeats the latents where guidance evaluates them twice.
+func (d *Denoise) double(b *program.Builder, x program.ID) program.ID {
+	if !d.Guided() {
+		return x
+	}
+	return b.Concat(0, x, x)
 }
 
 // SolverInputs are the inputs that carry a solver's table.

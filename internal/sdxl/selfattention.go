@@ -46,6 +46,7 @@ func (d *Denoise) selfGuide(b *program.Builder, in unet.Inputs, x, guided, uncon
 	columns := b.AttentionColumns(first(m.Q), first(m.K), m.Heads, m.Scale)
 	in.Latents = b.Degrade(x, uncond, columns, coefficients, program.Degrade{MapH: m.MapH, MapW: m.MapW, Taps: gaussian(d.SelfAttention.BlurSigma), Prediction: d.Prediction})
 	in.Context, in.Pooled, in.TimeIDs = first(in.Context), first(in.Pooled), first(in.TimeIDs)
+	in.Images = firstEntries(in.Images, first)
 	degraded := unet.Predict(b, d.UNet, in)
 	return b.SelfGuidance(guided, uncond, degraded.Prediction, d.SelfAttention.Scale)
 }

@@ -41,7 +41,9 @@ func (b *builder) block(heads int, h ID) ID {
 	attend := func(name string, x, context ID) (y ID) {
 		b.Scope(name, func() {
 			var p nn.Probe
-			y, p = nn.Diffusers(heads, false).ApplyProbed(b.Builder, x, context, c, c)
+			a := nn.Diffusers(heads, false)
+			a.Second = b.images(b.Path(""))
+			y, p = a.ApplyProbed(b.Builder, x, context, c, c)
 			if b.probe != nil {
 				b.probe.Probe, b.probe = p, nil
 			}

@@ -20,6 +20,7 @@ type Inputs struct {
 	Context  ID // [B,T,cross_attention_dim]
 	Pooled   ID // [B,pooled width]; None without text-time embedding
 	TimeIDs  ID // [B,6]; None without text-time embedding
+	Images   []ImagePrompt
 }
 
 // builder carries what all blocks share.
@@ -28,7 +29,9 @@ type builder struct {
 	c       *config.UNet
 	emb     ID // activated embedding [B,4*channels]
 	context ID
-	probe   *Middle // where the next self-attention leaves what it computed; nil for nowhere
+	prompts []ImagePrompt
+	sites   map[string]int // by path, the index in Sites
+	probe   *Middle        // where the next self-attention leaves what it computed; nil for nowhere
 }
 
 // Outputs of one evaluation.
@@ -45,7 +48,10 @@ type Middle struct {
 
 // Predict builds one evaluation below the scope "unet/".
 func Predict(pb *program.Builder, c *config.UNet, in Inputs) (out Outputs) {
-	b := &builder{Builder: pb, c: c, context: in.Context}
+	b := &builder{Builder: pb, c: c, context: in.Context, prompts: in.Images, sites: make(map[string]int)}
+	for i, s := range Sites(c) {
+		b.sites["unet/"+s.Path] = i
+	}
 	b.Scope("unet/", func() {
 		b.emb = b.Activate(c.Act, b.embedding(in))
 		h := nn.Conv3x3(c.BlockChannels[0]).Apply(pb, "conv_in", in.Latents)
