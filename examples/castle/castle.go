@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed castle.flow.yaml README.md all:model
+//go:embed castle.flow.yaml image-prompt.flow.yaml README.md reference.png all:model all:ip-adapter
 var files embed.FS
 
 // Workflow is the name of the workflow file.

@@ -89,7 +89,7 @@ func (op *denoise) setup(env *nodes.Env, live map[string]nodes.Live, latents, co
 	}
 	d := sdxl.Denoise{UNet: m.base.UNet, Prediction: m.base.Scheduler.Prediction, Precision: env.Precision, Batch: latents[0],
 		Height: latents[1], Width: latents[2], Tokens: context[1], Steps: op.steps, Guidance: op.guidance, SelfAttention: op.self,
-		Patches: m.additions(sdxl.UNet)}
+		Patches: m.additions(sdxl.UNet), Images: m.imagePrompts()}
 	if op.self.Scale != 0 && !d.Guided() && env.Edition == "refiners" {
 		return nil, fmt.Errorf("guidance.self-attention needs guidance.scale other than 1 in edition refiners, whose self-attention guidance reads the unconditional prediction; edition diffusers uses the only one")
 	}
@@ -121,7 +121,7 @@ func (op *denoise) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error)
 	}
 	return nodes.Plan{
 		Outputs:   map[string]nodes.Meta{"latents": {Of: nodes.LatentsType, Shapes: map[string][]int{"latents": s.latents}}},
-		Uses:      []nodes.Use{{Input: "model", Components: []string{sdxl.UNet, schedulerPart, latentPart}}},
+		Uses:      []nodes.Use{{Input: "model", Components: append([]string{sdxl.UNet, schedulerPart, latentPart}, s.model.imageComponents()...)}},
 		Class:     true,
 		Edition:   true,
 		PeakBytes: estimate(env, s.program) + s.model.merged(sdxl.UNet),
@@ -143,7 +143,10 @@ func (op *denoise) Run(ctx context.Context, env *nodes.Env, in nodes.Inputs) (ma
 	inputs[sdxl.InContext] = guided(s.entries, cond, "context")
 	inputs[sdxl.InPooled] = guided(s.entries, cond, "pooled")
 	inputs[sdxl.InTimeIDs] = op.timeIDs(env, s)
-	src, err := s.model.weights(sdxl.UNet)
+	if err := s.model.imageInputs(inputs, in.Stored, s.entries == 2); err != nil {
+		return nil, err
+	}
+	src, err := s.model.weights(append([]string{sdxl.UNet}, s.model.imageComponents()...)...)
 	if err != nil {
 		return nil, err
 	}

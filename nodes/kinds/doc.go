@@ -6,7 +6,7 @@ import "github.com/seed-8af8f8e1/flow/nodes"
 
 // Registry is every kind of this release.
 func Registry() *nodes.Registry {
-	return nodes.NewRegistry(LoadModel(), AddLoRA(), EncodePrompt(), Noise(), Denoise(), Decode())
+	return nodes.NewRegistry(LoadModel(), AddLoRA(), EncodeImage(), IPAdapter(), EncodePrompt(), Noise(), Denoise(), Decode())
 }
 
 func bound(v float64) *float64 { return &v }

@@ -4,13 +4,18 @@ import (
 	"context"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
-	"github.com/seed-8af8f8e1/flow/internal/sdxl/lora"
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
 
+// source gives a program's weights and says which do not fit it.
+type source interface {
+	program.WeightSource
+	Check(refs []program.WeightRef) (surplus []string, err error)
+}
+
 // execute compiles and runs a program, reporting the steps of its loop, or its
 // instructions where it has none.
-func execute(ctx context.Context, env *nodes.Env, p *program.Program, src *lora.Source, in map[string]program.Tensor, steps int) (map[string]program.Tensor, error) {
+func execute(ctx context.Context, env *nodes.Env, p *program.Program, src source, in map[string]program.Tensor, steps int) (map[string]program.Tensor, error) {
 	declared := make(map[string]program.Tensor, len(p.Inputs))
 	for _, port := range p.Inputs {
 		declared[port.Name] = in[port.Name]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 
@@ -29,7 +30,8 @@ type model struct {
 	base    *sdxl.Model
 	vae     *sdxl.Autoencoder // that of base, unless load-model names another
 	patches []patch           // in the order of the nodes
-	own     patch             // the one whose files this value closes; nil for a model as loaded
+	images  []*imagePrompt    // likewise
+	own     io.Closer         // what this value closes; nil for a model as loaded, which closes all
 }
 
 // Type implements nodes.Live.
@@ -37,13 +39,25 @@ func (m *model) Type() nodes.Type { return nodes.ModelType }
 
 // Components implements nodes.Live.
 func (m *model) Components() []string {
-	return append(slices.Clone(weights.Components), schedulerPart, tokenizerPart, tokenizerPart2, pipelinePart, latentPart)
+	out := append(slices.Clone(weights.Components), schedulerPart, tokenizerPart, tokenizerPart2, pipelinePart, latentPart)
+	for _, p := range m.images {
+		out = append(out, p.name())
+	}
+	return out
+}
+
+// hasWeights says whether a component has tensors.
+func (m *model) hasWeights(component string) bool {
+	return slices.Contains(weights.Components, component) || m.image(component) != nil
 }
 
 // component opens a component with weights.
 func (m *model) component(name string) (*weights.Component, error) {
 	if name == sdxl.VAE {
 		return m.vae.Component, nil
+	}
+	if p := m.image(name); p != nil {
+		return p.adapter.Component, nil
 	}
 	return m.base.Files.Component(name)
 }
@@ -81,7 +95,11 @@ func (m *model) documents(component string) ([]weights.Document, error) {
 		}
 		return docs, nil
 	default:
-		return nil, fmt.Errorf("a model has no component %q", component)
+		p := m.image(component)
+		if p == nil {
+			return nil, fmt.Errorf("a model has no component %q", component)
+		}
+		value = p.settings()
 	}
 	doc, err := weights.JSONDocument("config", value)
 	return []weights.Document{doc}, err
@@ -108,7 +126,7 @@ func (m *model) baseDigest(ctx context.Context, component string, memo nodes.Mem
 	if err != nil {
 		return nodes.Digest{}, err
 	}
-	if !slices.Contains(weights.Components, component) {
+	if !m.hasWeights(component) {
 		return nodes.Digest(weights.DigestDocuments(docs)), nil
 	}
 	c, err := m.component(component)
@@ -136,7 +154,7 @@ func (m *model) baseKnown(component string, memo nodes.Memo) (nodes.Digest, int6
 	if err != nil {
 		return nodes.Digest{}, 0, false
 	}
-	if !slices.Contains(weights.Components, component) {
+	if !m.hasWeights(component) {
 		return nodes.Digest(weights.DigestDocuments(docs)), 0, true
 	}
 	c, err := m.component(component)
@@ -150,7 +168,7 @@ func (m *model) baseKnown(component string, memo nodes.Memo) (nodes.Digest, int6
 // Verify implements nodes.Live.
 func (m *model) Verify(components ...string) error {
 	for _, name := range components {
-		if !slices.Contains(weights.Components, name) {
+		if !m.hasWeights(name) {
 			continue
 		}
 		c, err := m.component(name)
