@@ -118,7 +118,7 @@ func thin(t program.Tensor, n int) []float32 {
 // prefix such as "t981.".
 func (g *golden) stride(name string) int { return max(1, g.strides[name]) }
 
-// Difference is max |a-b| / max |b|, the measure of all bounds; infinite where lengths differ or a value is no number.
+// Difference is max |a-b| / max |b|, the measure of all bounds; infinite where lengths differ or a value is not finite.
 func Difference(a, b []float32) float64 {
 	if len(a) != len(b) || len(a) == 0 {
 		return math.Inf(1)
@@ -126,7 +126,7 @@ func Difference(a, b []float32) float64 {
 	var worst, largest float64
 	for i := range a {
 		d := math.Abs(float64(a[i]) - float64(b[i]))
-		if math.IsNaN(d) {
+		if math.IsNaN(d) || math.IsInf(d, 0) {
 			return math.Inf(1)
 		}
 		worst, largest = max(worst, d), max(largest, math.Abs(float64(b[i])))

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
@@ -44,6 +45,8 @@ type Suite struct {
 	Damage    string // a weight whose first element is replaced by 10: for controls
 	// NoSelfAttention leaves self-attention guidance out whatever the golden says: for controls.
 	NoSelfAttention bool
+	// Observe, if it is set, is told of each run's duration, with what the comparisons took.
+	Observe func(exec program.Exec, took time.Duration)
 }
 
 // Text compares all hidden states of both text encoders, the prompt's embedding and the pooled prompt.
@@ -381,7 +384,12 @@ func (r *run) run(ctx context.Context, in map[string]program.Tensor, opt program
 			}
 		}
 	}
-	return exec.Run(ctx, in, opt)
+	start := time.Now()
+	out, err := exec.Run(ctx, in, opt)
+	if err == nil && r.suite.Observe != nil {
+		r.suite.Observe(exec, time.Since(start))
+	}
+	return out, err
 }
 
 // compare adds a row for a golden.

@@ -2,7 +2,7 @@ package parity
 
 import (
 	"context"
-	"os"
+	"math"
 	"testing"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu"
@@ -50,99 +50,50 @@ func control(t *testing.T, mistake string, rows []Row, err error) {
 	if err != nil {
 		t.Fatalf("%s: %v", mistake, err)
 	}
-	worst := 0.0
-	for _, r := range rows {
-		if r.Bound > 0 {
-			worst = max(worst, r.Difference/r.Bound)
-		}
-	}
+	worst := Worst(rows)
 	t.Logf("control: %s: %.0f times the bound", mistake, worst)
-	if worst < 10 {
+	if !(worst >= 10) {
 		t.Errorf("%s: the greatest difference is %.1f times its bound; the test would not see it", mistake, worst)
 	}
 }
 
-// with is the suite on a model that was changed by a mistake.
-func (s *Suite) with(change func(m *sdxl.Model)) *Suite {
-	m, u, v, t0, t1, sched := *s.Model, *s.Model.UNet, *s.Model.VAE, *s.Model.Text[0], *s.Model.Text[1], *s.Model.Scheduler
-	m.UNet, m.VAE, m.Text[0], m.Text[1], m.Scheduler = &u, &v, &t0, &t1, &sched
-	u.Heads = append([]int(nil), u.Heads...)
-	change(&m)
-	out := *s
-	out.Model = &m
-	return &out
-}
-
-func TestText(t *testing.T) {
+func TestAgainstDiffusers(t *testing.T) {
 	for name, s := range suites(t) {
-		t.Run(name, func(t *testing.T) {
-			rows, err := s.Text(context.Background())
-			check(t, rows, err)
-			rows, err = s.with(func(m *sdxl.Model) { m.Text[0].Heads = 1 }).Text(context.Background())
-			control(t, "one head in text_encoder", rows, err)
-			rows, err = s.with(func(m *sdxl.Model) { m.Text[1].Act, m.Text[0].Act = m.Text[0].Act, m.Text[1].Act }).Text(context.Background())
-			control(t, "the activations exchanged", rows, err)
-		})
+		for _, c := range Cases(name) {
+			t.Run(name+"/"+c.Name, func(t *testing.T) {
+				rows, err := c.Run(context.Background(), s)
+				check(t, rows, err)
+				if len(c.Controls) == 0 {
+					t.Error("no control")
+				}
+				for _, x := range c.Controls {
+					rows, err := x.Run(context.Background(), s, c)
+					control(t, x.Mistake, rows, err)
+				}
+			})
+		}
 	}
 }
 
-func TestStep(t *testing.T) {
-	for name, s := range suites(t) {
-		t.Run(name, func(t *testing.T) {
-			rows, err := s.Step(context.Background())
-			check(t, rows, err)
-			rows, err = s.with(func(m *sdxl.Model) { m.UNet.Heads[2] = 1 }).Step(context.Background())
-			control(t, "one head in the last level", rows, err)
-			rows, err = s.with(func(m *sdxl.Model) { m.UNet.FlipSinToCos = !m.UNet.FlipSinToCos }).Step(context.Background())
-			control(t, "sines and cosines exchanged", rows, err)
-			damaged := *s
-			damaged.Damage = "unet/mid_block.resnets.0.conv1.weight"
-			rows, err = damaged.Step(context.Background())
-			control(t, "one element of one weight changed", rows, err)
-		})
-	}
-}
-
-func TestSizes(t *testing.T) {
-	all := suites(t)
-	for name, file := range map[string]string{"castle": "unet_sizes.safetensors", "oddball": "unet_batch.safetensors"} {
-		t.Run(name, func(t *testing.T) {
-			rows, err := all[name].Sizes(context.Background(), file)
-			check(t, rows, err)
-			rows, err = all[name].with(func(m *sdxl.Model) { m.UNet.Heads[2] = 1 }).Sizes(context.Background(), file)
-			control(t, "one head in the last level", rows, err)
-		})
-	}
-}
-
-func TestDenoise(t *testing.T) {
-	all := suites(t)
-	for folder, name := range map[string]string{"castle": "castle", "oddball": "oddball", "endtoend/104x152": "castle", "endtoend/128x88": "castle"} {
-		t.Run(folder, func(t *testing.T) {
-			s := all[name]
-			dir := testdata + "/" + folder
-			rows, err := s.Denoise(context.Background(), dir)
-			check(t, rows, err)
-			if testing.Short() || os.Getenv("CI") != "" && folder != name {
-				return
-			}
-			rows, err = s.with(func(m *sdxl.Model) { m.Scheduler.AlphaToOne = !m.Scheduler.AlphaToOne }).Denoise(context.Background(), dir)
-			control(t, "the last step's rule changed", rows, err)
-		})
-	}
-}
-
-func TestVAE(t *testing.T) {
-	for name, s := range suites(t) {
-		t.Run(name, func(t *testing.T) {
-			rows, err := s.VAE(context.Background())
-			check(t, rows, err)
-			rows, err = s.with(func(m *sdxl.Model) { m.VAE.NormGroups /= 2 }).VAE(context.Background())
-			control(t, "half as many norm groups", rows, err)
-			damaged := *s
-			damaged.Damage = "vae/decoder.mid_block.attentions.0.to_q.weight"
-			rows, err = damaged.VAE(context.Background())
-			control(t, "one element of one weight changed", rows, err)
-		})
+func TestDifference(t *testing.T) {
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	for _, c := range []struct {
+		a, b []float32
+		want float64
+	}{
+		{[]float32{1, -2}, []float32{1, -2}, 0},
+		{[]float32{1, 2}, []float32{1, -4}, 1.5},
+		{[]float32{0}, []float32{0}, 0},
+		{[]float32{1}, []float32{0}, math.Inf(1)},
+		{[]float32{1}, []float32{1, 2}, math.Inf(1)},
+		{nil, nil, math.Inf(1)},
+		{[]float32{nan}, []float32{1}, math.Inf(1)},
+		{[]float32{1}, []float32{nan}, math.Inf(1)},
+		{[]float32{inf}, []float32{inf}, math.Inf(1)},
+		{[]float32{1}, []float32{inf}, math.Inf(1)},
+	} {
+		if got := Difference(c.a, c.b); got != c.want {
+			t.Errorf("difference of %v and %v is %v, want %v", c.a, c.b, got, c.want)
+		}
 	}
 }
