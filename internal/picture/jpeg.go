@@ -16,7 +16,7 @@ func jpegSize(data []byte) (width, height int, err error) {
 
 func jpegMetadata(data []byte) metadata {
 	h, _ := jpeg.ReadHeader(data) // decoded before
-	return metadata{h.Exif, h.XMP}
+	return metadata{exif: h.Exif, xmp: h.XMP}
 }
 
 func decodeJPEG(data []byte) (pixels, error) {

@@ -45,6 +45,8 @@ func (m *Image8) oriented(orientation int) *Image8 {
 type metadata struct {
 	exif []byte // a TIFF structure, with or without "Exif\0\0" before it
 	xmp  []byte
+
+	inflated int // bytes of compressed text so far
 }
 
 // orientation is the EXIF tag 0x0112 of the first directory or, where EXIF has none, the digit after tiff:Orientation in the XMP packet

@@ -60,7 +60,8 @@ func decodePNG(data []byte) (pixels, error) {
 	}
 	img, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || strings.Contains(err.Error(), "not enough pixel data") {
+		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || strings.Contains(err.Error(), "not enough pixel data") ||
+			strings.Contains(err.Error(), "unexpected EOF") {
 			return pixels{}, fmt.Errorf("%w: fewer pixels than the %d x %d of its header", ErrCutShort, header.width, header.height)
 		}
 		return pixels{}, errors.New(strings.TrimPrefix(err.Error(), "png: "))
@@ -172,6 +173,9 @@ func (h pngHeader) key(data []byte) (key *[3]byte) {
 // maxText bounds an inflated text chunk (Pillow's MAX_TEXT_CHUNK).
 const maxText = 1 << 20
 
+// maxInflated bounds all of a file's (Pillow's MAX_TEXT_MEMORY).
+const maxInflated = 64 * maxText
+
 // pngMetadata finds EXIF (eXIf, or ImageMagick's text chunk of hexadecimal digits) and XMP.
 func pngMetadata(data []byte) metadata {
 	var m metadata
@@ -209,11 +213,15 @@ func (m *metadata) text(kind string, body []byte) {
 		return
 	}
 	if compressed {
+		if m.inflated >= maxInflated {
+			return
+		}
 		r, err := zlib.NewReader(bytes.NewReader(rest))
 		if err != nil {
 			return
 		}
-		if rest, err = io.ReadAll(io.LimitReader(r, maxText)); err != nil {
+		rest, err = io.ReadAll(io.LimitReader(r, maxText))
+		if m.inflated += len(rest); err != nil {
 			return
 		}
 	}
