@@ -79,8 +79,9 @@ def shrink(plane, down, across):
 
 
 def write(planes, sampling, quant, *, ids=None, jfif=False, adobe=None, restart=0, interleaved=True, precision=8, wide_table=False,
-          extremes=None, before=b"", sof=0xC0):  # fmt: skip
-    """A file of the planes (equal in size), each sampled (h, v). extremes: a random generator that replaces coefficients by any that can be."""
+          extremes=None, only=True, before=b"", sof=0xC0):  # fmt: skip
+    """A file of the planes (equal in size), each sampled (h, v). extremes: a random generator that
+    replaces coefficients by any that can be; only: a mask of those that stay."""
     height, width = planes[0].shape
     ids = ids or list(range(1, len(planes) + 1))
     max_h, max_v = max(h for h, _ in sampling), max(v for _, v in sampling)
@@ -104,7 +105,7 @@ def write(planes, sampling, quant, *, ids=None, jfif=False, adobe=None, restart=
         blocks = coefficients(shrink(plane, max_v // v, max_h // h), high, wide, quant)
         if extremes is not None:
             wild = extremes.integers(-1023, 1024, blocks.shape)
-            blocks = numpy.where(extremes.random(blocks.shape) < 0.3, wild, blocks)
+            blocks = numpy.where(extremes.random(blocks.shape) < 0.3, wild, blocks) * only
         parts.append(blocks)
     scans = [list(range(len(planes)))] if interleaved and len(planes) > 1 else [[i] for i in range(len(planes))]
     for scan in scans:

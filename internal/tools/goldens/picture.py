@@ -177,6 +177,7 @@ def written_files():
     yield "jpeg-own-restart.jpg", jpegfile.write(planes, [two, one, one], FLAT, restart=2)
     yield "jpeg-own-rgb.jpg", jpegfile.write(planes, [one] * 3, FLAT, ids=[82, 71, 66])
     yield "jpeg-own-rgb-jfif.jpg", jpegfile.write(planes, [one] * 3, FLAT, ids=[82, 71, 66], jfif=True)
+    yield "jpeg-own-jfif-adobe.jpg", jpegfile.write(planes, [one] * 3, FLAT, jfif=True, adobe=0)
     yield "jpeg-own-ids.jpg", jpegfile.write(planes, [one] * 3, FLAT, ids=[0, 1, 2])
     for adobe in (0, 1, 2):
         yield f"jpeg-own-adobe-{adobe}.jpg", jpegfile.write(planes, [one] * 3, FLAT, adobe=adobe)
@@ -187,6 +188,9 @@ def written_files():
         random = numpy.random.default_rng(k)
         data = jpegfile.write(planes, [two, one, one], numpy.full(64, scale), extremes=random, wide_table=scale > 255, sof=0xC1)
         yield f"jpeg-own-extreme-{k}.jpg", data
+    only = numpy.arange(64) < 8  # the first row of a block: its columns are constant
+    data = jpegfile.write(planes, [one] * 3, numpy.full(64, 255), extremes=numpy.random.default_rng(9), only=only)
+    yield "jpeg-own-extreme-row.jpg", data
 
 
 def webp_files():
@@ -202,6 +206,9 @@ def webp_files():
     yield "webp-alpha.webp", saved(rgba, "WEBP", quality=70)
     yield "webp-alpha-smooth.webp", saved(smooth, "WEBP", quality=70, alpha_quality=60)
     yield "webp-alpha-lossless.webp", saved(rgba, "WEBP", lossless=True, exact=True)
+    opaque = bytearray(saved(rgba, "WEBP", lossless=True, exact=True))
+    opaque[opaque.index(b"VP8L") + 12] &= ~0x10  # the bit that says that alpha counts
+    yield "webp-alpha-denied.webp", bytes(opaque)
     yield "webp-few-colours.webp", saved(rgba.convert("RGB").quantize(7).convert("RGB"), "WEBP", lossless=True)
     yield "webp-turn.webp", saved(Image.fromarray(scene(40, 30)), "WEBP", exif=exif(6))
     frames = [Image.fromarray(scene(40, 30, k)) for k in (1, 2)]
