@@ -146,15 +146,17 @@ func pngChunks(data []byte, f func(kind string, body []byte) bool) {
 	}
 }
 
-// key is the colour that tRNS names as transparent, as Pillow understands it: of low-bit gray the number that is written, unscaled; of
-// 16-bit pictures and of two-colour ones none.
+// key is the colour that tRNS names as transparent, as Pillow 13 understands it, which is not always as PNG means it: numbers are compared
+// with samples of 8 bits by their low bytes, unscaled, and 16-bit gray as if it were red.
 func (h pngHeader) key(data []byte) (key *[3]byte) {
 	var palette []byte
 	pngChunks(data, func(kind string, body []byte) bool {
 		switch {
 		case kind == "PLTE":
 			palette = body
-		case kind != "tRNS" || h.depth == 16:
+		case kind != "tRNS":
+		case h.kind == 0 && h.depth == 16 && len(body) >= 2:
+			key = &[3]byte{body[1], 0, 0}
 		case h.kind == 0 && h.depth > 1 && len(body) >= 2:
 			key = &[3]byte{body[1], body[1], body[1]}
 		case h.kind == 2 && len(body) >= 6:

@@ -54,7 +54,7 @@ func coefficients(in, out int) []taps {
 	stretch := max(scale, 1)
 	support, inverse := 2*stretch, 1/stretch
 	all := make([]taps, out)
-	row := make([]float64, 0, 2*int(math.Ceil(support))+1)
+	row := make([]float64, 0, 2*int(support)+3)
 	for i := range all {
 		center := float64((float64(i) + 0.5) * scale)
 		first := max(0, int(center-support+0.5))

@@ -44,8 +44,11 @@ def sha(data):
     return hashlib.sha256(bytes(data)).hexdigest()
 
 
-def describe(name, data):
-    """What Pillow reads: the digest of convert("RGB") and, where they differ, of the picture turned by EXIF and of the one on white."""
+def describe(name, data, transparent=None):
+    """What Pillow reads: the digest of convert("RGB") and, where they differ, of the picture turned by EXIF and of the one on white.
+
+    transparent is the mask of pixels that are so by the PNG standard, for files where Pillow finds others.
+    """
     image = Image.open(io.BytesIO(data))
     rgb = image.convert("RGB")
     row = {"name": name, "mode": image.mode, "size": list(rgb.size), "rgb": sha(rgb.tobytes())}
@@ -54,6 +57,8 @@ def describe(name, data):
         row["turned"], row["turned_size"] = sha(turned.tobytes()), list(turned.size)
     rgba = Image.open(io.BytesIO(data)).convert("RGBA")
     white = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    if transparent is not None:
+        white = Image.fromarray(numpy.where(transparent[..., None], 255, numpy.array(rgb)).astype(numpy.uint8))
     if white.tobytes() != rgb.tobytes():
         row["white"] = sha(white.tobytes())
     return row
@@ -111,9 +116,22 @@ def png_files():
             yield f"png-{kind}-{depth}-interlaced.png", png(w, h, depth, kind, rows, 1, extra)
     indices = noise(w, h, 1, 3)[..., 0] >> 4
     yield "png-palette-alpha.png", png(w, h, 4, 3, packed(indices.astype(int), 4), 0, [(b"PLTE", palette[:48]), (b"tRNS", bytes(range(0, 160, 16)))])
+    one = b"\xff\xff\xff\0\xff"  # which Pillow keeps as the number of an entry
+    yield "png-palette-transparent.png", png(w, h, 4, 3, packed(indices.astype(int), 4), 0, [(b"PLTE", palette[:48]), (b"tRNS", one)])
     yield "png-palette-short.png", png(w, h, 4, 3, packed(indices.astype(int), 4), 0, [(b"PLTE", palette[:30])])
     gray = noise(w, h, 1, 4)[..., 0].astype(int)
     yield "png-gray-transparent.png", png(w, h, 8, 0, packed(gray & 7, 8), 0, [(b"tRNS", b"\0\x05")])
+    for depth in (1, 2, 4, 16):
+        key = {1: 1, 2: 2, 4: 5, 16: 0x1200}[depth]
+        samples = noise(w, h, 1, depth)[..., 0].astype(int) >> max(0, 8 - depth)
+        samples[3:5], samples[5] = key, 0
+        data = png(w, h, depth, 0, packed(samples, depth), 0, [(b"tRNS", struct.pack(">H", key))])
+        yield f"png-gray-transparent-{depth}.png", data, samples == key
+    samples = noise(w, h, 3, 16).astype(int) << 8 | noise(w, h, 3, 17)
+    key = numpy.array([0x1234, 0x5678, 0x9ABC])
+    samples[2:4], samples[4:7] = key, [0x3400, 0x7800, 0xBC00]  # Pillow compares high bytes with the key's low ones
+    data = png(w, h, 16, 2, packed(samples.reshape(h, -1), 16), 0, [(b"tRNS", struct.pack(">3H", *map(int, key)))])
+    yield "png-rgb-transparent-16.png", data, (samples == key).all(axis=2)
     rgb = (noise(w, h, 3, 6) >> 6 << 6).astype(int)
     yield "png-rgb-transparent.png", png(w, h, 8, 2, packed(rgb.reshape(h, -1), 8), 0, [(b"tRNS", struct.pack(">3H", *map(int, rgb[0, 0])))])
     base = Image.fromarray(scene(32, 20))
@@ -261,9 +279,9 @@ def main():
     warnings.simplefilter("ignore")
     files, bad, total = [], [], 0
     for made in (png_files(), jpeg_files(), webp_files()):
-        for name, data in made:
+        for name, data, *transparent in made:
             (FILES / name).write_bytes(data)
-            files.append(describe(name, data))
+            files.append(describe(name, data, *transparent))
             total += len(data)
     for name, data, word in bad_files():
         (FILES / name).write_bytes(data)
