@@ -63,7 +63,8 @@ func (m metadata) orientation() int {
 	return 1
 }
 
-// exifOrientation reads tag 0x0112 (type 1, 3 or 4) of the first directory of a TIFF structure.
+// exifOrientation reads tag 0x0112 of the first directory of a TIFF structure: one number of type 1, 3 or 4. Where it is anything else, the
+// orientation is there but 0.
 func exifOrientation(data []byte) (int, bool) {
 	const tag, entry = 0x0112, 12
 	for bytes.HasPrefix(data, []byte("Exif\x00\x00")) {
@@ -88,10 +89,14 @@ func exifOrientation(data []byte) (int, bool) {
 	count := uint64(order.Uint16(data[at:]))
 	for i := at + 2; count > 0 && i+entry <= uint64(len(data)); i, count = i+entry, count-1 {
 		field := data[i : i+entry]
-		if order.Uint16(field) != tag || order.Uint32(field[4:]) != 1 {
+		if order.Uint16(field) != tag {
 			continue
 		}
-		switch order.Uint16(field[2:]) {
+		kind := order.Uint16(field[2:])
+		if order.Uint32(field[4:]) != 1 {
+			kind = 0
+		}
+		switch kind {
 		case 1:
 			return int(field[8]), true
 		case 3:
@@ -99,7 +104,7 @@ func exifOrientation(data []byte) (int, bool) {
 		case 4:
 			return int(order.Uint32(field[8:])), true
 		}
-		return 0, false
+		return 0, true
 	}
 	return 0, false
 }
