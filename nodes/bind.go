@@ -3,6 +3,7 @@ package nodes
 import (
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -40,8 +41,17 @@ type binder struct {
 	diags  []spec.Diagnostic
 }
 
+// maxDiagnostics bounds the number of diagnostics of one node.
+const maxDiagnostics = 100
+
+func (b *binder) add(d spec.Diagnostic) {
+	if len(b.diags) < maxDiagnostics {
+		b.diags = append(b.diags, d)
+	}
+}
+
 func (b *binder) errorf(p spec.Pos, code, hint, format string, args ...any) {
-	b.diags = append(b.diags, spec.Diagnostic{Pos: p, Code: code, Hint: hint, Message: fmt.Sprintf(format, args...)})
+	b.add(spec.Diagnostic{Pos: p, Code: code, Hint: hint, Message: fmt.Sprintf(format, args...)})
 }
 
 // object binds the entries of a map to fields; absent fields get their defaults.
@@ -49,13 +59,16 @@ func (b *binder) object(prefix, what string, pos spec.Pos, fields []Arg, entries
 	given := make(map[string]bool)
 	for _, e := range entries {
 		f := field(fields, e.Key.Text)
+		if f == nil && len(b.diags) >= maxDiagnostics {
+			return
+		}
 		if f == nil {
 			names := fieldNames(fields)
 			hint := spec.Suggest(e.Key.Text, names)
 			if hint == "" {
 				hint = "it takes " + strings.Join(names, ", ")
 			}
-			b.errorf(e.Key.Pos, "F0106", hint, "%s has no argument %q", what, e.Key.Text)
+			b.errorf(e.Key.Pos, "F0106", hint, "%s has no argument %s", what, spec.Quote(e.Key.Text))
 			continue
 		}
 		given[f.Name] = true
@@ -125,14 +138,16 @@ func example(f *Arg) string {
 
 // value binds one value.
 func (b *binder) value(path string, f *Arg, v *spec.Value) {
+	if f.Type == PortArg || f.Type == WeightsArg || f.Type == FileArg {
+		b.reference(path, f, v)
+		return
+	}
 	written := v
 	v = b.doc.Substitute(v)
 	if v.Ref != nil && v.Ref.Root == spec.ParamsRoot {
 		return // a parameter without a value: reported where it is declared
 	}
 	switch f.Type {
-	case PortArg, WeightsArg, FileArg:
-		b.reference(path, f, v)
 	case ObjectArg:
 		switch {
 		case v.Kind == spec.Map:
@@ -152,7 +167,39 @@ func (b *binder) value(path string, f *Arg, v *spec.Value) {
 			b.value(join(path, strconv.Itoa(i)), f.Item, item)
 		}
 	default:
-		b.scalar(path, f, v, v == written)
+		if v == written {
+			b.scalar(path, f, v, true)
+			return
+		}
+		b.parameter(path, f, v, b.doc.Param(written.Ref.Name.Text))
+	}
+}
+
+// article names a sort with its article.
+func article(t ArgType) string {
+	if t == BoolArg || t == StringArg {
+		return t.String()
+	}
+	return "a " + t.String()
+}
+
+// fits are the types of parameters that can stand for an argument.
+var fits = map[ArgType][]string{IntArg: {"int"}, FloatArg: {"float", "int"}, BoolArg: {"bool"}, SeedArg: {"seed", "int"}, EnumArg: {"string"},
+	StringArg: {"string", "int", "float", "seed"}}
+
+// parameter binds the value of a parameter. A mistake shows where the parameter is declared, too.
+func (b *binder) parameter(path string, f *Arg, v *spec.Value, x *spec.Param) {
+	if x.Type == "" {
+		return // its declaration is reported where it stands
+	}
+	before := len(b.diags)
+	if slices.Contains(fits[f.Type], x.Type) {
+		b.scalar(path, f, v, false)
+	} else {
+		b.errorf(v.Pos, "F0204", "", "%s takes %s, and $params.%s is of type %s", path, article(f.Type), x.Name.Text, x.Type)
+	}
+	for i := before; i < len(b.diags); i++ {
+		b.diags[i].Related = append(b.diags[i].Related, spec.Related{Pos: x.Name.Pos, Message: "the parameter is declared here"})
 	}
 }
 
@@ -169,7 +216,7 @@ func (b *binder) reference(path string, f *Arg, v *spec.Value) {
 	}
 	file, problem := b.files(want, v.Ref.Name)
 	if problem != nil {
-		b.diags = append(b.diags, *problem)
+		b.add(*problem)
 		return
 	}
 	b.args.values[path] = file
@@ -180,11 +227,15 @@ func (b *binder) scalar(path string, f *Arg, v *spec.Value, template bool) {
 	kind := map[ArgType]string{IntArg: "int", FloatArg: "float", BoolArg: "bool", StringArg: "string", EnumArg: "string", SeedArg: "seed"}[f.Type]
 	if d := spec.CheckScalar(v, kind); d != nil {
 		d.Message = path + ": " + d.Message
-		b.diags = append(b.diags, *d)
+		b.add(*d)
+		return
+	}
+	if template && v.Templated() && !f.Template {
+		b.errorf(v.Pos, "F0201", "$${ stands for ${", "%s is no template: ${...} is not filled in here", path)
 		return
 	}
 	if d := f.outside(path, v); d != nil {
-		b.diags = append(b.diags, *d)
+		b.add(*d)
 		return
 	}
 	switch f.Type {
@@ -208,11 +259,10 @@ func (b *binder) scalar(path string, f *Arg, v *spec.Value, template bool) {
 func (b *binder) text(path string, f *Arg, v *spec.Value, template bool) {
 	text := v.Text
 	if template && v.Templated() {
-		if !f.Template {
-			b.errorf(v.Pos, "F0201", "$${ stands for ${", "%s is no template: ${...} is not filled in here", path)
+		if text = b.doc.Expand(v.Text); len(text) > spec.MaxText {
+			b.errorf(v.Pos, "F0302", "", "%s: the text with its parameters filled in has more than %d bytes", path, spec.MaxText)
 			return
 		}
-		text = b.doc.Expand(v.Text)
 	}
 	if !utf8.ValidString(text) { // a file is UTF-8, a parameter from outside need not be; JSON would make all such texts one
 		b.errorf(v.Pos, "F0302", "write the text in UTF-8", "%s: the text is not UTF-8", path)
@@ -232,15 +282,15 @@ func (a *Arg) outside(path string, v *spec.Value) *spec.Diagnostic {
 				return nil
 			}
 		}
-		d := fail("%q is not one of %s", v.Text, strings.Join(a.Enum, ", "))
+		d := fail("%s is not one of %s", spec.Quote(v.Text), strings.Join(a.Enum, ", "))
 		d.Hint = spec.Suggest(v.Text, a.Enum)
 		return d
 	}
 	if a.Type != IntArg && a.Type != FloatArg {
 		return nil
 	}
-	n, ok := new(big.Rat).SetString(v.Text)
-	if !ok {
+	n := spec.Number(v)
+	if n == nil {
 		return fail("%q is no number", v.Text)
 	}
 	x, _ := n.Float64()

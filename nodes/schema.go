@@ -13,48 +13,45 @@ import (
 type obj = map[string]any
 
 const (
-	nodeRefPattern  = `^\$[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$`
-	paramRefPattern = `^\$params\.[A-Za-z][A-Za-z0-9_-]*$`
-	namePattern     = `^[A-Za-z][A-Za-z0-9_-]*$`
+	textPattern     = `^($|[^$]|\$\$|\$\{)` // no reference: $$ and ${ begin a text
+	rootPattern     = `^\$(params|models|files)(\.|$)`
+	nodeRefPattern  = `^\$[A-Za-z][A-Za-z0-9_-]{0,63}(\.[A-Za-z][A-Za-z0-9_-]{0,63})?$`
+	paramRefPattern = `^\$params\.[A-Za-z][A-Za-z0-9_-]{0,63}$`
+	namePattern     = `^[A-Za-z][A-Za-z0-9_-]{0,63}$`
 )
 
-// Schema is the JSON schema (draft 2020-12) of workflow files with the registry's kinds. It is flat:
-// if kind is X then its arguments.
+// Schema is the JSON schema of workflow files with the registry's kinds. It is flat: if kind is X then its arguments. It
+// is of draft 7, the newest that YAML language servers know whole.
 func (r *Registry) Schema() ([]byte, error) {
 	node := obj{
 		"type": "object", "required": []string{"kind"},
 		"properties": obj{"kind": obj{"description": "The kind of the node, with @VERSION for another version than 1.", "enum": r.kindNames()}},
 		"allOf":      r.branches(),
 	}
-	scalar := []string{"string", "number", "boolean"}
 	named := func(body obj) obj {
 		return obj{"type": []string{"object", "null"}, "propertyNames": obj{"pattern": namePattern}, "additionalProperties": body}
 	}
-	closed := func(required []string, properties obj) obj {
-		o := obj{"type": "object", "additionalProperties": false, "properties": properties}
-		if required != nil {
-			o["required"] = required
-		}
+	text := func(doc string) obj {
+		return obj{"type": []string{"string", "number"}, "pattern": textPattern, "description": doc}
+	}
+	path := func(doc string) obj { // a path that is read: no template
+		return obj{"type": "string", "minLength": 1, "pattern": textPattern, "not": obj{"type": "string", "pattern": `\$\{`}, "description": doc}
+	}
+	file := func(properties obj) obj { // a map with a path, or the path alone
+		o := closed([]string{"path"}, properties)
+		o["type"], o["minLength"], o["pattern"], o["not"] = []string{"object", "string"}, 1, textPattern, obj{"type": "string", "pattern": `\$\{`}
 		return o
 	}
-	text := func(doc string) obj { return obj{"type": []string{"string", "number"}, "description": doc} }
-	path := obj{"type": "string", "minLength": 1, "description": "A path relative to the workflow's folder or a model root."}
+	const where = "A path relative to the workflow's folder or a model root."
 	root := closed([]string{"flow", "nodes"}, obj{
 		"flow":        obj{"const": spec.Version, "description": "The version of the language."},
 		"name":        obj{"type": "string", "pattern": namePattern, "description": "The workflow's name; ${name} in templates."},
 		"version":     text("The author's own version; it decides nothing."),
 		"description": text("What the workflow draws."),
-		"params": named(closed([]string{"type"}, obj{
-			"type":    obj{"enum": spec.ParamTypes, "description": "The parameter's type."},
-			"default": obj{"type": scalar, "description": "Its value where none is given."},
-			"min":     obj{"type": "number"}, "max": obj{"type": "number"}, "multipleOf": obj{"type": "number", "exclusiveMinimum": 0},
-			"enum": obj{"type": "array", "minItems": 1, "items": obj{"type": scalar}},
-			"doc":  text("What it is for."),
-		})),
-		"models": named(obj{"type": []string{"object", "string"}, "minLength": 1, "required": []string{"path"}, "additionalProperties": false,
-			"properties": obj{"path": path, "variant": text("The variant of the weight files, such as fp16."),
-				"config": obj{"type": "string", "minLength": 1, "description": "A diffusers folder whose configuration and tokenizer describe a single file, which carries none."}}}),
-		"files": named(obj{"type": []string{"object", "string"}, "minLength": 1, "required": []string{"path"}, "additionalProperties": false, "properties": obj{"path": path}}),
+		"params":      named(paramSchema(text)),
+		"models": named(file(obj{"path": path(where), "variant": text("The variant of the weight files, such as fp16."),
+			"config": path("A diffusers folder whose configuration and tokenizer describe a single file, which carries none.")})),
+		"files": named(file(obj{"path": path(where)})),
 		"numerics": obj{"type": []string{"object", "null"}, "additionalProperties": false, "properties": obj{
 			"precision": obj{"enum": spec.Precisions, "description": "Of products in the UNet and the text encoders; bf16 by default."},
 			"device":    obj{"enum": spec.Devices, "description": "Where the workflow runs; cpu by default."},
@@ -62,15 +59,67 @@ func (r *Registry) Schema() ([]byte, error) {
 		}},
 		"nodes": obj{"type": "object", "minProperties": 1, "propertyNames": obj{"pattern": namePattern, "not": obj{"enum": []string{"params", "models", "files", "name"}}}, "additionalProperties": node},
 		"outputs": named(closed([]string{"from", "path"}, obj{
-			"from": obj{"type": "string", "pattern": nodeRefPattern, "description": "What is written: $NODE.image."},
-			"path": obj{"type": "string", "minLength": 1, "description": "Where: a .png below the output folder; ${params.x} and ${name} are filled in."},
+			"from": nodeRef("What is written: $NODE.image."),
+			"path": obj{"type": "string", "minLength": 1, "pattern": textPattern, "examples": []string{"out/${name}-${params.seed}.png"},
+				"description": "Where: a .png below the output folder; ${params.x} and ${name} are filled in."},
 		})),
+		"tests": obj{"type": []string{"object", "null"}, "description": "Renders with bounds to meet; this release does not run them yet."},
 	})
-	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	root["$schema"] = "http://json-schema.org/draft-07/schema#"
 	root["$id"] = "https://github.com/seed-8af8f8e1/flow/schema/flow.v1.schema.json"
 	root["title"] = "flow workflow, language " + spec.Version
 	data, err := json.MarshalIndent(root, "", "  ")
 	return append(data, '\n'), err
+}
+
+// closed is a map that has no other keys.
+func closed(required []string, properties obj) obj {
+	o := obj{"type": "object", "additionalProperties": false, "properties": properties}
+	if required != nil {
+		o["required"] = required
+	}
+	return o
+}
+
+// nodeRef is a reference to a node's output.
+func nodeRef(doc string) obj {
+	o := obj{"type": "string", "pattern": nodeRefPattern, "not": obj{"type": "string", "pattern": rootPattern}, "examples": []string{"$NODE.OUTPUT"}}
+	if doc != "" {
+		o["description"] = doc
+	}
+	return o
+}
+
+// paramSchema is the declaration of a parameter: if type is X then its default and bounds.
+func paramSchema(text func(string) obj) obj {
+	whole := obj{"type": "integer", "minimum": json.Number("-9223372036854775808"), "maximum": json.Number("9223372036854775807")}
+	seed := obj{"type": "integer", "minimum": 0, "maximum": json.Number("18446744073709551615")}
+	number := obj{"type": "number"}
+	o := closed([]string{"type"}, obj{
+		"type":       obj{"enum": spec.ParamTypes, "description": "The parameter's type."},
+		"default":    obj{"description": "Its value where none is given with -p or --params."},
+		"min":        obj{"type": "number", "description": "The least value."},
+		"max":        obj{"type": "number", "description": "The largest value."},
+		"multipleOf": obj{"type": "number", "exclusiveMinimum": 0, "description": "What the value is a multiple of."},
+		"enum":       obj{"type": "array", "minItems": 1, "description": "The values that are allowed."},
+		"doc":        text("What it is for."),
+	})
+	var branches []obj
+	for _, t := range []struct {
+		name           string
+		value, bounded any
+	}{{"string", obj{"type": []string{"string", "number"}, "pattern": textPattern}, false}, {"int", whole, whole}, {"float", number, number},
+		{"bool", obj{"type": "boolean"}, false}, {"seed", seed, false}} {
+		branches = append(branches, when("type", []string{t.name}, obj{"properties": obj{"default": t.value, "enum": obj{"items": t.value},
+			"min": t.bounded, "max": t.bounded, "multipleOf": t.bounded}}))
+	}
+	o["allOf"] = branches
+	return o
+}
+
+// when says what holds where a key has one of some values.
+func when(key string, values []string, then obj) obj {
+	return obj{"if": obj{"properties": obj{key: obj{"enum": values}}, "required": []string{key}}, "then": then}
 }
 
 func (r *Registry) kindNames() []string {
@@ -98,7 +147,7 @@ func (r *Registry) branches() []obj {
 		if required != nil {
 			then["required"] = required
 		}
-		out = append(out, obj{"if": obj{"properties": obj{"kind": obj{"enum": names}}}, "then": then})
+		out = append(out, when("kind", names, then))
 	}
 	return out
 }
@@ -146,7 +195,7 @@ func (a *Arg) schema() obj {
 	case BoolArg:
 		o["type"], o["pattern"] = []string{"boolean", "string"}, paramRefPattern
 	case StringArg:
-		o["type"] = []string{"string", "number"}
+		o["type"], o["pattern"] = []string{"string", "number"}, textPattern+"|"+paramRefPattern
 	case EnumArg:
 		var quoted []string
 		for _, e := range a.Enum {
@@ -155,11 +204,11 @@ func (a *Arg) schema() obj {
 		o["type"], o["pattern"] = "string", fmt.Sprintf("^(%s)$|%s", strings.Join(quoted, "|"), paramRefPattern)
 		o["examples"] = a.Enum
 	case PortArg:
-		o["type"], o["pattern"] = "string", nodeRefPattern
+		o = nodeRef(a.Doc)
 	case WeightsArg:
-		o["type"], o["pattern"] = "string", `^\$models\.[A-Za-z][A-Za-z0-9_-]*$`
+		o["type"], o["pattern"] = "string", `^\$models\.[A-Za-z][A-Za-z0-9_-]{0,63}$`
 	case FileArg:
-		o["type"], o["pattern"] = "string", `^\$files\.[A-Za-z][A-Za-z0-9_-]*$`
+		o["type"], o["pattern"] = "string", `^\$files\.[A-Za-z][A-Za-z0-9_-]{0,63}$`
 	case ListArg:
 		o["type"], o["items"] = "array", a.Item.schema()
 	case ObjectArg:

@@ -100,10 +100,22 @@ func Sort(list []Diagnostic) []Diagnostic {
 	return out
 }
 
+// What suggestions cost is bounded, whatever a file holds.
+const (
+	maxSuggested  = 64   // characters of a name that is compared
+	maxCandidates = 1000 // names that it is compared with
+)
+
 // Suggest gives the candidate that is most like a name, as a hint; empty when none is near.
 func Suggest(name string, candidates []string) string {
+	if len(name) > maxSuggested {
+		return ""
+	}
 	best, score := "", 0.0
-	for _, c := range candidates {
+	for _, c := range candidates[:min(len(candidates), maxCandidates)] {
+		if len(c) > maxSuggested {
+			continue
+		}
 		s := levenshtein.Match(name, c, nil)
 		if s > score || s == score && c < best {
 			best, score = c, s
@@ -117,21 +129,26 @@ func Suggest(name string, candidates []string) string {
 
 // collector gathers the diagnostics of one file.
 type collector struct {
-	file string
-	list []Diagnostic
+	file  string
+	list  []Diagnostic
+	count [2]int // by severity
 }
 
-// maxDiagnostics bounds the number of diagnostics of one file.
+// maxDiagnostics bounds the number of errors, and of warnings, of one file.
 const maxDiagnostics = 200
 
 func (c *collector) add(d Diagnostic) {
 	if d.File == "" {
 		d.File = c.file
 	}
-	if len(c.list) < maxDiagnostics {
+	if c.count[d.Severity] < maxDiagnostics {
+		c.count[d.Severity]++
 		c.list = append(c.list, d)
 	}
 }
+
+// full says that further errors are not kept, so that nothing is spent on wording them.
+func (c *collector) full() bool { return c.count[Error] >= maxDiagnostics }
 
 func (c *collector) errorf(p Pos, code, hint, format string, args ...any) {
 	c.add(Diagnostic{Pos: p, Code: code, Hint: hint, Message: fmt.Sprintf(format, args...)})

@@ -23,6 +23,15 @@ type Document struct {
 	Nodes   []*Node
 	Outputs []*Output
 	Numerics
+	byName index
+}
+
+// index finds declarations by name.
+type index struct {
+	params map[string]*Param
+	models map[string]*Model
+	files  map[string]*FileRef
+	nodes  map[string]*Node
 }
 
 // Numerics decide the bits of a run.
@@ -35,7 +44,7 @@ type Numerics struct {
 // Param is a declared parameter.
 type Param struct {
 	Name                          Word
-	Type                          string // string, int, float, bool or seed
+	Type                          string // string, int, float, bool or seed; empty where the declaration is at fault
 	Doc                           string
 	Default, Min, Max, MultipleOf *Value
 	Enum                          []*Value
@@ -89,8 +98,10 @@ func Parse(file string, src []byte) (*Document, []Diagnostic) {
 		return nil, Sort(c.list)
 	}
 	d := &Document{File: file, Source: src, Root: root}
-	p := &parser{collector: c, d: d}
-	p.document()
+	p := &parser{collector: c, d: d, declared: make(map[string]map[string]bool)}
+	if !p.document() {
+		return nil, Sort(c.list)
+	}
 	return d, Sort(c.list)
 }
 
@@ -106,46 +117,58 @@ func Load(path string) (*Document, []Diagnostic) {
 // parser makes a document of values.
 type parser struct {
 	*collector
-	d *Document
+	d        *Document
+	declared map[string]map[string]bool // names of each block, of faulty declarations too
 }
 
 var topKeys = []string{"flow", "name", "version", "description", "params", "models", "files", "numerics", "nodes", "outputs", "matrix", "tests"}
 
-func (p *parser) document() {
+// document reads the file's blocks. It says whether the file is a workflow in a language that is read here.
+func (p *parser) document() bool {
 	root := p.d.Root
 	if root.Kind != Map {
 		p.errorf(root.Pos, "F0301", "begin with flow: v1", "a workflow is a map, this is %s", root.Describe())
-		return
+		return false
+	}
+	if !p.header(root) {
+		return false // in another language the rest may be right
 	}
 	p.keys(root, "a workflow", topKeys)
-	p.header(root)
 	p.params(root.Get("params"))
 	p.files(root)
 	p.numerics(root.Get("numerics"))
 	p.nodes(root)
 	p.outputs(root.Get("outputs"))
-	for _, block := range []string{"matrix", "tests"} {
-		if v := root.Get(block); v != nil {
-			p.errorf(p.key(root, block), "F0901", "take the block out; flow run -p NAME=VALUE runs one cell", "this release does not run %s yet", block)
-		}
-	}
-	if p.clean() {
+	p.d.indexNames()
+	p.later(root)
+	if len(p.d.Nodes) > 0 {
 		p.references()
 	}
+	return true
 }
 
-// clean says that nothing was wrong with the file's shape so far.
-func (p *parser) clean() bool { return len(p.d.Nodes) > 0 }
+// later says of blocks that the language has and this release does not run that they are not run. A matrix asks for several
+// pictures, so running the file would draw other ones than it asks for: an error. Tests change no picture: a warning.
+func (p *parser) later(root *Value) {
+	if root.Get("matrix") != nil {
+		p.errorf(p.key(root, "matrix"), "F0901", "take the block out, and run each cell with flow run -p NAME=VALUE", "this release does not run a matrix yet")
+	}
+	if v := root.Get("tests"); v != nil && v.Kind != Map && v.Kind != Null {
+		p.errorf(v.Pos, "F0301", "tests: {NAME: {...}}", "tests is a map of names, this is %s", v.Describe())
+	} else if v != nil {
+		p.warnf(p.key(root, "tests"), "F0901", "they are not checked; the rest of the file runs", "this release does not run tests yet")
+	}
+}
 
 // keys reports keys that are not known.
 func (p *parser) keys(v *Value, what string, known []string) {
 	for _, e := range v.Entries {
-		if !contains(known, e.Key.Text) {
+		if !p.full() && !contains(known, e.Key.Text) {
 			hint := Suggest(e.Key.Text, known)
 			if hint == "" {
 				hint = "known are " + strings.Join(known, ", ")
 			}
-			p.errorf(e.Key.Pos, "F0106", hint, "%s has no key %s", what, quote(e.Key.Text))
+			p.errorf(e.Key.Pos, "F0106", hint, "%s has no key %s", what, Quote(e.Key.Text))
 		}
 	}
 }
@@ -169,26 +192,30 @@ func (p *parser) key(v *Value, name string) Pos {
 	return v.Pos
 }
 
-// header reads flow, name, version and description.
-func (p *parser) header(root *Value) {
+// header reads flow, name, version and description. It says whether the file is in a language that is read here, or in none.
+func (p *parser) header(root *Value) bool {
 	flow := root.Get("flow")
 	switch {
 	case flow == nil:
 		p.errorf(root.Pos, "F0107", "begin with flow: "+Version, "the language version is missing")
-	case flow.Text != Version || !flow.Scalar():
-		hint := "this release reads " + Version
+	case !flow.Scalar():
+		p.errorf(flow.Pos, "F0108", "write flow: "+Version, "flow is the language's version, this is %s", flow.Describe())
+	case flow.Text != Version:
+		hint := "write flow: " + Version
 		if n, err := strconv.Atoi(strings.TrimPrefix(flow.Text, "v")); err == nil && n > 1 {
-			hint += "; a newer flow reads " + quote(flow.Text)
+			hint = "no release up to this one reads it: look for a newer flow, or write flow: " + Version
 		}
-		p.errorf(flow.Pos, "F0108", hint, "there is no language version %s", quote(flow.Text))
+		p.errorf(flow.Pos, "F0108", hint, "there is no language version %s", Quote(flow.Text))
+		return false
 	default:
 		p.d.Flow = Word{flow.Text, flow.Pos}
 	}
 	p.d.Name, p.d.Version = p.word(root.Get("name"), "name"), p.word(root.Get("version"), "version")
 	p.word(root.Get("description"), "description")
-	if n := root.Get("name"); n != nil && n.Kind == String && !nameText.MatchString(n.Text) {
-		p.errorf(n.Pos, "F0109", "letters, digits, - and _ only: the name becomes part of file names", "%s is no name", quote(n.Text))
+	if n := root.Get("name"); n != nil && n.Scalar() && n.Kind != Null && n.Ref == nil && !nameText.MatchString(n.Text) {
+		p.errorf(n.Pos, "F0109", "letters, digits, - and _ only: the name becomes part of file names", "%s is no name", Quote(n.Text))
 	}
+	return true
 }
 
 // word reads a text or number.
@@ -196,8 +223,12 @@ func (p *parser) word(v *Value, what string) Word {
 	if v == nil {
 		return Word{}
 	}
-	if !v.Scalar() || v.Kind == Null || v.Ref != nil {
-		p.errorf(v.Pos, "F0301", "", "%s is text, this is %s", what, v.Describe())
+	if !v.Scalar() || v.Kind == Null || v.Kind == Bool || v.Ref != nil {
+		hint := ""
+		if v.Kind == Bool {
+			hint = "put it in quotes"
+		}
+		p.errorf(v.Pos, "F0301", hint, "%s is text, this is %s", what, v.Describe())
 		return Word{}
 	}
 	return Word{v.Text, v.Pos}
@@ -212,9 +243,11 @@ func (p *parser) block(v *Value, what string) []Entry {
 		p.errorf(v.Pos, "F0301", "write NAME: {...} for each", "%s is a map of names, this is %s", what, v.Describe())
 		return nil
 	}
+	p.declared[what] = make(map[string]bool)
 	for _, e := range v.Entries {
+		p.declared[what][e.Key.Text] = true
 		if !nameText.MatchString(e.Key.Text) {
-			p.errorf(e.Key.Pos, "F0109", "letters, digits, - and _, a letter first", "%s is no name", quote(e.Key.Text))
+			p.errorf(e.Key.Pos, "F0109", "letters, digits, - and _, a letter first", "%s is no name", Quote(e.Key.Text))
 		}
 	}
 	return v.Entries
@@ -223,7 +256,7 @@ func (p *parser) block(v *Value, what string) []Entry {
 // body demands a map as the value of a named thing.
 func (p *parser) body(e Entry, what string, known []string) bool {
 	if e.Value.Kind != Map {
-		p.errorf(e.Value.Pos, "F0301", "", "%s %s is a map, this is %s", what, quote(e.Key.Text), e.Value.Describe())
+		p.errorf(e.Value.Pos, "F0301", "", "%s %s is a map, this is %s", what, Quote(e.Key.Text), e.Value.Describe())
 		return false
 	}
 	if known != nil {
@@ -256,7 +289,7 @@ func (p *parser) path(e Entry, what string, known []string) *Value {
 	if v.Kind == Map {
 		p.keys(v, what, known)
 		if v = v.Get("path"); v == nil {
-			p.errorf(e.Value.Pos, "F0107", "write {path: ...}", "%s %s has no path", what, quote(e.Key.Text))
+			p.errorf(e.Value.Pos, "F0107", "write {path: ...}", "%s %s has no path", strings.TrimPrefix(what, "a "), Quote(e.Key.Text))
 			return nil
 		}
 	}
@@ -301,7 +334,7 @@ func (p *parser) numerics(v *Value) {
 			if hint == "" {
 				hint = "one of " + strings.Join(f.of, ", ")
 			}
-			p.errorf(x.Pos, "F0801", hint, "there is no %s %s", f.name, quote(x.Text))
+			p.errorf(x.Pos, "F0801", hint, "there is no %s %s", f.name, Quote(x.Text))
 			continue
 		}
 		*f.to = Word{x.Text, x.Pos}
@@ -328,7 +361,7 @@ func (p *parser) nodes(root *Value) {
 	}
 	for _, e := range p.block(v, "nodes") {
 		if _, reserved := roots[e.Key.Text]; reserved || e.Key.Text == "name" {
-			p.errorf(e.Key.Pos, "F0109", "params, models, files and name are reserved", "a node cannot be called %s", quote(e.Key.Text))
+			p.errorf(e.Key.Pos, "F0109", "params, models, files and name are reserved", "a node cannot be called %s", Quote(e.Key.Text))
 		}
 		if !p.body(e, "node", nil) {
 			continue
@@ -342,7 +375,7 @@ func (p *parser) nodes(root *Value) {
 			n.Args = append(n.Args, a)
 		}
 		if e.Value.Get("kind") == nil {
-			p.errorf(e.Key.Pos, "F0107", "flow kinds lists the kinds", "node %s has no kind", quote(e.Key.Text))
+			p.errorf(e.Key.Pos, "F0107", "flow kinds lists the kinds", "node %s has no kind", Quote(e.Key.Text))
 		}
 		p.d.Nodes = append(p.d.Nodes, n)
 	}
@@ -358,7 +391,7 @@ func (p *parser) kind(n *Node, v *Value) {
 	}
 	i, err := strconv.Atoi(version)
 	if err != nil || i < 1 || strconv.Itoa(i) != version {
-		p.errorf(v.Pos, "F0401", "write "+name+"@1", "%s is no version of a kind", quote(version))
+		p.errorf(v.Pos, "F0401", "write "+shorten(name)+"@1", "%s is no version of a kind", Quote(version))
 		return
 	}
 	n.Version = i
@@ -372,7 +405,7 @@ func (p *parser) outputs(v *Value) {
 		}
 		o := &Output{Name: e.Key, From: e.Value.Get("from"), Path: e.Value.Get("path"), Pos: e.Value.Pos}
 		if o.From == nil {
-			p.errorf(e.Key.Pos, "F0107", "from: $NODE.OUTPUT", "output %s does not say what is written", quote(e.Key.Text))
+			p.errorf(e.Key.Pos, "F0107", "from: $NODE.OUTPUT", "output %s does not say what is written", Quote(e.Key.Text))
 			continue
 		}
 		if o.From.Ref == nil || o.From.Ref.Root != NodeRoot {
@@ -380,7 +413,7 @@ func (p *parser) outputs(v *Value) {
 			continue
 		}
 		if o.Path == nil {
-			p.errorf(e.Key.Pos, "F0107", "path: out/NAME.png", "output %s has no path", quote(e.Key.Text))
+			p.errorf(e.Key.Pos, "F0107", "path: out/NAME.png", "output %s has no path", Quote(e.Key.Text))
 			continue
 		}
 		if o.Path.Kind != String || o.Path.Ref != nil || o.Path.Text == "" {
@@ -416,42 +449,39 @@ func (d *Document) names(root Root) []string {
 	return out
 }
 
+// indexNames makes the index, when all declarations are read. Names are unique: a second key is an error and left out.
+func (d *Document) indexNames() {
+	d.byName = index{make(map[string]*Param), make(map[string]*Model), make(map[string]*FileRef), make(map[string]*Node)}
+	for _, x := range d.Params {
+		d.byName.params[x.Name.Text] = x
+	}
+	for _, x := range d.Models {
+		d.byName.models[x.Name.Text] = x
+	}
+	for _, x := range d.Files {
+		d.byName.files[x.Name.Text] = x
+	}
+	for _, x := range d.Nodes {
+		d.byName.nodes[x.Name.Text] = x
+	}
+}
+
 // Param finds a parameter.
 func (d *Document) Param(name string) *Param {
-	for _, x := range d.Params {
-		if x.Name.Text == name {
-			return x
-		}
-	}
-	return nil
+	return d.byName.params[name]
 }
 
 // Model finds a model.
 func (d *Document) Model(name string) *Model {
-	for _, x := range d.Models {
-		if x.Name.Text == name {
-			return x
-		}
-	}
-	return nil
+	return d.byName.models[name]
 }
 
 // InputFile finds an input file.
 func (d *Document) InputFile(name string) *FileRef {
-	for _, x := range d.Files {
-		if x.Name.Text == name {
-			return x
-		}
-	}
-	return nil
+	return d.byName.files[name]
 }
 
 // Node finds a node.
 func (d *Document) Node(name string) *Node {
-	for _, x := range d.Nodes {
-		if x.Name.Text == name {
-			return x
-		}
-	}
-	return nil
+	return d.byName.nodes[name]
 }

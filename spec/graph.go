@@ -77,12 +77,16 @@ func (p *parser) resolve(v *Value, used map[string]bool) bool {
 }
 
 func (p *parser) unknown(what string, name Word, root Root) {
+	block := map[Root]string{NodeRoot: "nodes", ParamsRoot: "params", ModelsRoot: "models", FilesRoot: "files"}[root]
+	if p.full() || p.declared[block][name.Text] { // a faulty declaration is reported where it stands
+		return
+	}
 	names := p.d.names(root)
 	hint := Suggest(name.Text, names)
 	if hint == "" {
-		hint = fmt.Sprintf("declare it under %ss", strings.TrimSuffix(map[Root]string{NodeRoot: "node", ParamsRoot: "param", ModelsRoot: "model", FilesRoot: "file"}[root], "s"))
+		hint = "declare it under " + block
 	}
-	p.errorf(name.Pos, "F0202", hint, "there is no %s %s", what, quote(name.Text))
+	p.errorf(name.Pos, "F0202", hint, "there is no %s %s", what, Quote(name.Text))
 }
 
 // template checks the places of a template.
@@ -91,17 +95,20 @@ func (p *parser) template(v *Value) {
 		return
 	}
 	for _, h := range holes(v.Text) {
-		pos := v.at(h.start, h.end)
+		if p.full() {
+			return
+		}
 		if h.literal || h.name == "name" {
 			continue
 		}
+		pos := v.at(h.start, h.end)
 		param, ok := strings.CutPrefix(h.name, "params.")
 		if !ok || !nameText.MatchString(param) {
 			hint := "write ${params.NAME} or ${name}; $${ stands for ${"
 			if nameText.MatchString(h.name) && p.d.Param(h.name) != nil {
 				hint = fmt.Sprintf("write ${params.%s}", h.name)
 			}
-			p.errorf(pos, "F0201", hint, "%s fills nothing in", quote(v.Text[h.start:h.end]))
+			p.errorf(pos, "F0201", hint, "%s fills nothing in", Quote(v.Text[h.start:h.end]))
 			continue
 		}
 		x := p.d.Param(param)
@@ -148,25 +155,40 @@ func (p *parser) cycles(edges map[string][]edge) {
 	}
 }
 
+// maxCircle is the number of nodes of a circle that are named.
+const maxCircle = 12
+
 func (p *parser) cycle(path []string, steps []edge, back string) {
 	start := 0
 	for path[start] != back {
 		start++
 	}
+	if p.full() {
+		return
+	}
 	names := append(append([]string(nil), path[start:]...), back)
 	around := steps[len(steps)-(len(names)-1):]
-	d := Diagnostic{Pos: around[len(around)-1].pos, Code: "F0501", Hint: "take one of these references out",
-		Message: "nodes depend on each other in a circle: " + strings.Join(names, " -> ")}
+	d := Diagnostic{Pos: around[len(around)-1].pos, Code: "F0501", Hint: "take one of these references out"}
 	for i, e := range around {
-		d.Related = append(d.Related, Related{e.pos, fmt.Sprintf("%s reads %s", names[i], names[i+1])})
+		if len(around) > maxCircle && i >= maxCircle/2 && i < len(around)-maxCircle/2 {
+			continue
+		}
+		d.Related = append(d.Related, Related{e.pos, fmt.Sprintf("%s reads %s", shorten(names[i]), shorten(names[i+1]))})
 	}
+	if n := len(names); n > maxCircle+1 {
+		names = append(append(names[:maxCircle/2:maxCircle/2], fmt.Sprintf("... %d more ...", n-1-maxCircle)), names[n-1-maxCircle/2:]...)
+	}
+	for i := range names {
+		names[i] = shorten(names[i])
+	}
+	d.Message = "nodes depend on each other in a circle: " + strings.Join(names, " -> ")
 	p.add(d)
 }
 
 // unused warns of what is declared and read by nothing.
 func (p *parser) unused(used map[string]bool) {
 	warn := func(n Word, what string) {
-		p.warnf(n.Pos, "F0604", "take it out, or use it", "%s %s is not used", what, quote(n.Text))
+		p.warnf(n.Pos, "F0604", "take it out, or use it", "%s %s is not used", what, Quote(n.Text))
 	}
 	for _, x := range p.d.Params {
 		if !x.used {

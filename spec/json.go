@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// JSON gives the value as plain JSON values: numbers keep all digits, references are text.
+// JSON gives the value as plain JSON values: numbers keep all digits, references are text and a text is as it is
+// written: $$ at its beginning stays.
 func (v *Value) JSON() any {
 	switch v.Kind {
 	case Map:
@@ -26,7 +27,13 @@ func (v *Value) JSON() any {
 	case Bool:
 		return strings.EqualFold(v.Text, "true")
 	case Int, Float:
+		if badNumber(v.Text) != "" {
+			return v.Text // no reader of JSON should try
+		}
 		return json.Number(jsonNumber(v.Text))
+	}
+	if v.dollar {
+		return "$" + v.Text
 	}
 	return v.Text
 }

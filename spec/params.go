@@ -19,28 +19,37 @@ func (p *parser) params(v *Value) {
 		}
 		x := &Param{Name: e.Key, Default: e.Value.Get("default"), Min: e.Value.Get("min"), Max: e.Value.Get("max"), MultipleOf: e.Value.Get("multipleOf")}
 		x.Doc = p.word(e.Value.Get("doc"), "doc").Text
-		t := p.word(e.Value.Get("type"), "type")
-		if t.Text == "" {
-			p.errorf(e.Key.Pos, "F0107", "type: one of "+strings.Join(ParamTypes, ", "), "parameter %s has no type", quote(e.Key.Text))
-			t.Text = "string"
-		} else if !contains(ParamTypes, t.Text) {
-			hint := Suggest(t.Text, ParamTypes)
-			if hint == "" {
-				hint = "one of " + strings.Join(ParamTypes, ", ")
-			}
-			p.errorf(t.Pos, "F0701", hint, "there is no type %s", quote(t.Text))
+		p.d.Params = append(p.d.Params, x)
+		if x.Type = p.paramType(e); x.Type == "" {
 			continue
 		}
-		x.Type = t.Text
 		if enum := e.Value.Get("enum"); enum != nil {
 			if enum.Kind != List || len(enum.Items) == 0 {
-				p.errorf(enum.Pos, "F0701", "enum: [a, b]", "enum is a list of values, this is %s", enum.Describe())
+				p.errorf(enum.Pos, "F0701", "enum: [a, b]", "enum is a list of at least one value, this is %s", enum.Describe())
 			}
 			x.Enum = enum.Items
 		}
 		p.checkParam(x)
-		p.d.Params = append(p.d.Params, x)
 	}
+}
+
+// paramType reads the type of a declaration; empty if it has none, which is reported.
+func (p *parser) paramType(e Entry) string {
+	v := e.Value.Get("type")
+	if v == nil {
+		p.errorf(e.Key.Pos, "F0107", "type: one of "+strings.Join(ParamTypes, ", "), "parameter %s has no type", Quote(e.Key.Text))
+		return ""
+	}
+	if t := p.word(v, "type").Text; contains(ParamTypes, t) {
+		return t
+	} else if t != "" {
+		hint := Suggest(t, ParamTypes)
+		if hint == "" {
+			hint = "one of " + strings.Join(ParamTypes, ", ")
+		}
+		p.errorf(v.Pos, "F0701", hint, "there is no type %s", Quote(t))
+	}
+	return ""
 }
 
 // checkParam checks a declaration against itself.
@@ -54,17 +63,17 @@ func (p *parser) checkParam(x *Param) {
 			continue
 		}
 		if !numeric {
-			p.errorf(bound.v.Pos, "F0701", "", "%s bounds numbers; parameter %s is of type %s", bound.name, quote(x.Name.Text), x.Type)
+			p.errorf(bound.v.Pos, "F0701", "", "%s bounds numbers; parameter %s is of type %s", bound.name, Quote(x.Name.Text), x.Type)
 			continue
 		}
 		if d := CheckScalar(bound.v, x.Type); d != nil {
 			p.add(*d)
 		}
 	}
-	if lo, hi := number(x.Min), number(x.Max); numeric && lo != nil && hi != nil && lo.Cmp(hi) > 0 {
+	if lo, hi := Number(x.Min), Number(x.Max); numeric && lo != nil && hi != nil && lo.Cmp(hi) > 0 {
 		p.errorf(x.Max.Pos, "F0701", "", "max %s is below min %s", x.Max.Text, x.Min.Text)
 	}
-	if m := number(x.MultipleOf); m != nil && m.Sign() <= 0 {
+	if m := Number(x.MultipleOf); m != nil && m.Sign() <= 0 {
 		p.errorf(x.MultipleOf.Pos, "F0701", "", "multipleOf %s is not above zero", x.MultipleOf.Text)
 	}
 	for _, v := range x.Enum {
@@ -79,15 +88,12 @@ func (p *parser) checkParam(x *Param) {
 	}
 }
 
-// number reads a number exactly; nil if v is none.
-func number(v *Value) *big.Rat {
-	if v == nil || v.Kind != Int && v.Kind != Float {
-		return nil
-	}
-	if len(v.Text) > 400 {
-		return nil
-	}
-	if f, err := strconv.ParseFloat(v.Text, 64); err != nil || math.IsInf(f, 0) {
+// maxDigits is the length of the longest number that is read.
+const maxDigits = 400
+
+// Number reads a number exactly; nil if v is none, or one that no float64 is near.
+func Number(v *Value) *big.Rat {
+	if v == nil || v.Kind != Int && v.Kind != Float || badNumber(v.Text) != "" {
 		return nil
 	}
 	r, ok := new(big.Rat).SetString(v.Text)
@@ -95,6 +101,23 @@ func number(v *Value) *big.Rat {
 		return nil
 	}
 	return r
+}
+
+// badNumber says what is wrong with the size of a number; empty if nothing is. An exponent of nine digits would
+// otherwise become an exact number of a billion.
+func badNumber(s string) string {
+	if len(s) > maxDigits {
+		return fmt.Sprintf("a number of %d characters is too long", len(s))
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsInf(f, 0) {
+		return s + " is too large for a number"
+	}
+	mantissa, _, _ := strings.Cut(strings.ToLower(s), "e")
+	if f == 0 && strings.ContainsAny(mantissa, "123456789") {
+		return s + " is too close to zero for a number"
+	}
+	return ""
 }
 
 // CheckScalar says what is wrong with a value for a type (string, int, float, bool or seed); nil if nothing is.
@@ -114,21 +137,21 @@ func CheckScalar(v *Value, t string) *Diagnostic {
 			return fail("a whole number", "")
 		}
 		if _, err := strconv.ParseInt(v.Text, 10, 64); err != nil {
-			return &Diagnostic{Pos: v.Pos, Code: "F0302", Message: v.Text + " is too large for a whole number"}
+			return &Diagnostic{Pos: v.Pos, Code: "F0302", Message: shorten(v.Text) + " is too large for a whole number"}
 		}
 	case "float":
 		if v.Kind != Int && v.Kind != Float {
 			return fail("a number", "")
 		}
-		if f, err := strconv.ParseFloat(v.Text, 64); err != nil || math.IsInf(f, 0) {
-			return &Diagnostic{Pos: v.Pos, Code: "F0302", Message: v.Text + " is too large for a number"}
+		if bad := badNumber(v.Text); bad != "" {
+			return &Diagnostic{Pos: v.Pos, Code: "F0302", Message: bad}
 		}
 	case "seed":
 		if v.Kind != Int {
 			return fail("a seed, a whole number from 0 to 18446744073709551615", "")
 		}
 		if _, err := strconv.ParseUint(strings.TrimPrefix(v.Text, "+"), 10, 64); err != nil {
-			return &Diagnostic{Pos: v.Pos, Code: "F0302", Hint: "a seed is a whole number from 0 to 18446744073709551615", Message: v.Text + " is no seed"}
+			return &Diagnostic{Pos: v.Pos, Code: "F0302", Hint: "a seed is a whole number from 0 to 18446744073709551615", Message: shorten(v.Text) + " is no seed"}
 		}
 	case "bool":
 		if v.Kind != Bool {
@@ -139,6 +162,8 @@ func CheckScalar(v *Value, t string) *Diagnostic {
 		case v.Kind == String || v.Kind == Int || v.Kind == Float:
 		case v.Kind == Bool:
 			return fail("text", "put it in quotes")
+		case v.Kind == Null:
+			return fail("text", `write "" for an empty text, or leave it out`)
 		default:
 			return fail("text", "")
 		}
@@ -156,14 +181,14 @@ func (x *Param) check(v *Value) []Diagnostic {
 	fail := func(format string, args ...any) {
 		out = append(out, Diagnostic{Pos: v.Pos, Code: "F0302", Message: fmt.Sprintf("parameter %q: ", x.Name.Text) + fmt.Sprintf(format, args...)})
 	}
-	n := number(v)
-	if lo := number(x.Min); n != nil && lo != nil && n.Cmp(lo) < 0 {
+	n := Number(v)
+	if lo := Number(x.Min); n != nil && lo != nil && n.Cmp(lo) < 0 {
 		fail("%s is below the minimum %s", v.Text, x.Min.Text)
 	}
-	if hi := number(x.Max); n != nil && hi != nil && n.Cmp(hi) > 0 {
+	if hi := Number(x.Max); n != nil && hi != nil && n.Cmp(hi) > 0 {
 		fail("%s is above the maximum %s", v.Text, x.Max.Text)
 	}
-	if m := number(x.MultipleOf); n != nil && m != nil && m.Sign() > 0 && !new(big.Rat).Quo(n, m).IsInt() {
+	if m := Number(x.MultipleOf); n != nil && m != nil && m.Sign() > 0 && !new(big.Rat).Quo(n, m).IsInt() {
 		fail("%s is no multiple of %s", v.Text, x.MultipleOf.Text)
 	}
 	if len(x.Enum) > 0 {
@@ -172,9 +197,12 @@ func (x *Param) check(v *Value) []Diagnostic {
 			if e.Text == v.Text {
 				return out
 			}
+			if m := Number(e); n != nil && m != nil && x.Type != "string" && n.Cmp(m) == 0 {
+				return out
+			}
 			allowed = append(allowed, e.Text)
 		}
-		fail("%s is not one of %s", quote(v.Text), strings.Join(allowed, ", "))
+		fail("%s is not one of %s", Quote(v.Text), strings.Join(allowed, ", "))
 	}
 	return out
 }
@@ -191,7 +219,7 @@ type Override struct {
 func ParseOverride(s string) (Override, *Diagnostic) {
 	name, text, ok := strings.Cut(s, "=")
 	if !ok || !nameText.MatchString(name) {
-		return Override{}, &Diagnostic{File: "-p", Code: "F0702", Hint: "write -p NAME=VALUE", Message: fmt.Sprintf("%s gives no parameter a value", quote(s))}
+		return Override{}, &Diagnostic{File: "-p", Code: "F0702", Hint: "write -p NAME=VALUE", Message: fmt.Sprintf("%s gives no parameter a value", Quote(s))}
 	}
 	v := &Value{Kind: classify(text), Text: text, Plain: true}
 	if v.Kind == Null {
@@ -236,10 +264,13 @@ func (d *Document) Bind(overrides []Override) []Diagnostic {
 			if hint == "" {
 				hint = "the workflow's parameters are " + strings.Join(d.names(ParamsRoot), ", ")
 			}
-			out = append(out, Diagnostic{File: o.From, Pos: o.Pos, Code: "F0702", Hint: hint, Message: fmt.Sprintf("the workflow has no parameter %s", quote(o.Name))})
+			out = append(out, Diagnostic{File: o.From, Pos: o.Pos, Code: "F0702", Hint: hint, Message: fmt.Sprintf("the workflow has no parameter %s", Quote(o.Name))})
 			continue
 		}
 		v := o.Value
+		if x.Type == "" {
+			continue
+		}
 		if x.Type == "string" && v.Plain && v.Ref == nil && v.Kind == Bool {
 			v = &Value{Pos: v.Pos, Kind: String, Text: v.Text}
 		}
@@ -250,7 +281,7 @@ func (d *Document) Bind(overrides []Override) []Diagnostic {
 		x.value, given[x] = v, true
 	}
 	for _, x := range d.Params {
-		if x.value == nil {
+		if x.value == nil && x.Type != "" {
 			out = append(out, Diagnostic{File: d.File, Pos: x.Name.Pos, Code: "F0107", Hint: fmt.Sprintf("give one: -p %s=VALUE", x.Name.Text),
 				Message: fmt.Sprintf("parameter %q has no value and no default", x.Name.Text)})
 		}
@@ -279,11 +310,17 @@ func (d *Document) Substitute(v *Value) *Value {
 	return &out
 }
 
-// Expand fills in a template after [Document.Bind].
+// MaxText bounds a text that a template becomes, in bytes.
+const MaxText = 1 << 16
+
+// Expand fills in a template after [Document.Bind]. A text of more than [MaxText] bytes is cut off behind these.
 func (d *Document) Expand(text string) string {
 	var b strings.Builder
 	at := 0
 	for _, h := range holes(text) {
+		if b.Len() > MaxText {
+			return b.String()
+		}
 		b.WriteString(text[at:h.start])
 		at = h.end
 		switch {

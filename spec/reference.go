@@ -24,7 +24,7 @@ type Ref struct {
 }
 
 var (
-	nameText = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
+	nameText = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
 	refText  = regexp.MustCompile(`^\$([A-Za-z][A-Za-z0-9_-]*)(?:\.([A-Za-z][A-Za-z0-9_-]*))?$`)
 	holeText = regexp.MustCompile(`\$?\$\{[^}]*\}?`)
 )
@@ -41,7 +41,7 @@ func (r *reader) reference(v *Value) {
 	case strings.HasPrefix(s, "$${"): // a template that begins with a literal ${
 		return
 	case strings.HasPrefix(s, "$$"):
-		v.Text = s[1:]
+		v.Text, v.dollar = s[1:], true
 		v.from = Pos{v.from.Line, v.from.Col + 1, 0}
 		if v.from.Line == 0 {
 			v.from = Pos{}
@@ -50,7 +50,7 @@ func (r *reader) reference(v *Value) {
 	}
 	m := refText.FindStringSubmatchIndex(s)
 	if m == nil {
-		r.errorf(v.Pos, "F0201", "write $node.output, $params.x, $models.x or $files.x; $$ starts a literal $", "%s is no reference", quote(s))
+		r.errorf(v.Pos, "F0201", "write $node.output, $params.x, $models.x or $files.x; $$ starts a literal $", "%s is no reference", Quote(s))
 		return
 	}
 	word := func(i int) Word {
@@ -62,7 +62,7 @@ func (r *reader) reference(v *Value) {
 	ref := &Ref{Name: word(2), Output: word(4)}
 	if root, ok := roots[ref.Name.Text]; ok {
 		if ref.Output.Text == "" {
-			r.errorf(v.Pos, "F0201", "write "+s+".NAME", "%s names nothing under %s", quote(s), ref.Name.Text)
+			r.errorf(v.Pos, "F0201", "write "+s+".NAME", "%s names nothing under %s", Quote(s), ref.Name.Text)
 			return
 		}
 		ref = &Ref{Root: root, Name: ref.Output}

@@ -28,64 +28,6 @@ func Render(w io.Writer, format string, list []Diagnostic, sources map[string][]
 	return fmt.Errorf("there is no format %q; it is one of %s", format, strings.Join(Formats, ", "))
 }
 
-func renderText(w io.Writer, list []Diagnostic, sources map[string][]byte, width int) error {
-	var b strings.Builder
-	for _, d := range list {
-		fmt.Fprintf(&b, "%s: %s: %s  [%s]\n", safetext.Line(d.place()), d.Severity, safetext.Line(d.Message), d.Code)
-		shown := excerpt(&b, d.Pos, d.Hint, sources[d.File], width)
-		if !shown && d.Hint != "" {
-			fmt.Fprintf(&b, "    %s\n", safetext.Line(d.Hint))
-		}
-		for _, r := range d.Related {
-			fmt.Fprintf(&b, "  %s:%d:%d: %s\n", safetext.Line(d.File), r.Pos.Line, r.Pos.Col, safetext.Line(r.Message))
-			excerpt(&b, r.Pos, "", sources[d.File], width)
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// excerpt shows a line with a mark below it and the hint beside the mark.
-func excerpt(b *strings.Builder, p Pos, hint string, src []byte, width int) bool {
-	if !p.Known() || src == nil {
-		return false
-	}
-	lines := strings.Split(strings.TrimPrefix(string(src), "\ufeff"), "\n")
-	if p.Line > len(lines) {
-		return false
-	}
-	line := []rune(safetext.Line(strings.TrimRight(lines[p.Line-1], "\r")))
-	gutter := fmt.Sprintf(" %d | ", p.Line)
-	room := 200
-	if width > 0 {
-		room = max(20, width-len(gutter)-1)
-	}
-	from, n := window(len(line), p.Col-1, max(1, p.Len), room)
-	shown := string(line[from:min(len(line), from+room)])
-	if from > 0 {
-		shown = "…" + string([]rune(shown)[1:])
-	}
-	fmt.Fprintf(b, "%s%s\n", gutter, strings.TrimRight(shown, " "))
-	mark := strings.Repeat(" ", max(0, p.Col-1-from)) + strings.Repeat("^", n)
-	blank := strings.Repeat(" ", len(gutter)-2) + "| "
-	hint = safetext.Line(hint)
-	if hint != "" && width > 0 && len(blank)+len([]rune(mark))+1+len([]rune(hint)) > width {
-		fmt.Fprintf(b, "%s%s\n%s%s\n", blank, mark, blank, hint)
-		return true
-	}
-	fmt.Fprintf(b, "%s\n", strings.TrimRight(blank+mark+" "+hint, " "))
-	return true
-}
-
-// window chooses the part of a line that is shown, so that the mark is in it, and the mark's length.
-func window(length, col, n, room int) (from, mark int) {
-	if col+n > room {
-		from = max(0, col-room/3)
-	}
-	col = min(col, length)
-	return from, max(1, min(n, room-(col-from)))
-}
-
 type jsonDiagnostic struct {
 	File     string        `json:"file"`
 	Line     int           `json:"line,omitempty"`

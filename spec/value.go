@@ -3,6 +3,7 @@ package spec
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
 )
@@ -36,7 +37,8 @@ type Value struct {
 	Ref     *Ref
 	Items   []*Value
 	Entries []Entry
-	from    Pos // where Text begins inside the file: after a quote
+	dollar  bool // the text was written with another $ before it
+	from    Pos  // where Text begins inside the file: after a quote
 }
 
 // Entry is one key of a map with its value.
@@ -67,15 +69,18 @@ func (v *Value) Scalar() bool { return v.Kind != List && v.Kind != Map }
 // Describe says what the value is, for messages.
 func (v *Value) Describe() string {
 	if v.Ref != nil {
-		return "the reference " + v.Text
+		return "the reference " + shorten(v.Text)
 	}
 	switch v.Kind {
 	case List, Map, Null:
+		if v.Kind == List && len(v.Items) == 0 || v.Kind == Map && len(v.Entries) == 0 {
+			return "an empty " + strings.TrimPrefix(v.Kind.String(), "a ")
+		}
 		return v.Kind.String()
 	case String:
-		return "the text " + quote(v.Text)
+		return "the text " + Quote(v.Text)
 	}
-	return quote(v.Text)
+	return Quote(v.Text)
 }
 
 // at is the position of characters [i,j) (in bytes of Text) of a scalar.
@@ -84,7 +89,7 @@ func (v *Value) at(i, j int) Pos {
 	if strings.Contains(v.Text[:i], "\n") || !p.Known() {
 		return v.Pos
 	}
-	return Pos{p.Line, p.Col + len([]rune(v.Text[:i])), len([]rune(v.Text[i:j]))}
+	return Pos{p.Line, p.Col + utf8.RuneCountInString(v.Text[:i]), utf8.RuneCountInString(v.Text[i:j])}
 }
 
 var (
@@ -139,12 +144,20 @@ func NumberHint(s string) string {
 	return ""
 }
 
-// quote shows a text in a message: short, without control characters.
-func quote(s string) string {
+// Quote shows a text in a message: short, without control characters.
+func Quote(s string) string {
+	return `"` + safetext.Line(shorten(s)) + `"`
+}
+
+// shorten cuts a text that is too long for a message.
+func shorten(s string) string {
 	const most = 60
-	r := []rune(s)
-	if len(r) > most {
-		s = string(r[:most-1]) + "…"
+	n := 0
+	for i := range s {
+		if n == most-1 && utf8.RuneCountInString(s[i:]) > 1 {
+			return s[:i] + "…"
+		}
+		n++
 	}
-	return `"` + safetext.Line(s) + `"`
+	return s
 }

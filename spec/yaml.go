@@ -77,9 +77,35 @@ func (r *reader) syntax(err error) {
 			hint = "close the bracket, or put quotes around text with brackets, commas or braces in it"
 		case strings.Contains(msg, "cannot start any token"):
 			hint = "put the text in quotes"
+		case strings.Contains(msg, "did not find expected key"):
+			hint = "keys of one map begin in one column, and brackets and quotes are closed"
+		}
+		if at := culprit(msg, line); at >= 0 {
+			pos.Col, pos.Len = utf8.RuneCountInString(line[:at])+1, 1
 		}
 	}
 	r.errorf(pos, "F0103", hint, "YAML: %s", safetext.Line(msg))
+}
+
+// What a line holds where yaml.v3 tells the line alone.
+var (
+	startText = regexp.MustCompile("(?:^|[ \\[{,])([@`%])")
+	colonText = regexp.MustCompile(`:[ \t].*?(:)(?:[ \t]|$)`)
+)
+
+// culprit finds the byte of a line that an error of yaml.v3 means; -1 if it cannot be told.
+func culprit(msg, line string) int {
+	var m []int
+	switch {
+	case strings.Contains(msg, "cannot start any token"):
+		m = startText.FindStringSubmatchIndex(line)
+	case strings.Contains(msg, "mapping values are not allowed"):
+		m = colonText.FindStringSubmatchIndex(line)
+	}
+	if m == nil {
+		return -1
+	}
+	return m[2]
 }
 
 // value converts a node.
@@ -138,7 +164,7 @@ func (r *reader) mapping(v *Value, n *yaml.Node, depth int) {
 			continue
 		}
 		if at, ok := first[key.Text]; ok {
-			r.add(Diagnostic{Pos: key.Pos, Code: "F0105", Message: "the key " + quote(key.Text) + " stands here a second time",
+			r.add(Diagnostic{Pos: key.Pos, Code: "F0105", Message: "the key " + Quote(key.Text) + " stands here a second time",
 				Hint: "keep one of the two", Related: []Related{{at, "the first one"}}})
 			continue
 		}

@@ -38,9 +38,7 @@ func (decode) program(env *nodes.Env, live map[string]nodes.Live, shape []int) (
 	if env.Edition == "refiners" {
 		eps = vae.EpsRefiners
 	}
-	return m, m.program([]any{"decode", eps, shape}, func() *program.Program {
-		return sdxl.DecodeProgram(m.vae.Config, eps, 1, shape[1], shape[2])
-	}), nil
+	return m, program.Optimize(sdxl.DecodeProgram(m.vae.Config, eps, 1, shape[1], shape[2])), nil
 }
 
 // Plan implements nodes.StoredOp.
@@ -50,13 +48,13 @@ func (d decode) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error) {
 	if err != nil {
 		return nodes.Plan{}, err
 	}
-	scale, cost := m.vae.Config.Scale(), m.cost(env, p)
+	scale := m.vae.Config.Scale()
 	return nodes.Plan{
 		Outputs:   map[string]nodes.Meta{"image": {Of: nodes.ImageType, Shapes: map[string][]int{"image": {shape[1] * scale, shape[2] * scale, 3}}}},
 		Uses:      []nodes.Use{{Input: "model", Components: []string{sdxl.VAE}}},
 		Edition:   true,
-		PeakBytes: cost.peak,
-		MACs:      cost.macs,
+		PeakBytes: estimate(env, p),
+		MACs:      program.MACs(p),
 	}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/clip"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/tokenizer"
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
 
@@ -56,9 +57,17 @@ func (op *encodePrompt) texts(m *model, edition string) []string {
 
 // tokens are the ids of all texts for one encoder, and notes on what was cut.
 func (op *encodePrompt) tokens(m *model, i int, edition string) (ids [][]int32, notes []string, err error) {
-	tok, err := m.tokenizer(i, edition)
+	name := [2]string{tokenizerPart, tokenizerPart2}[i]
+	files, err := m.base.Files.Tokenizer(name)
 	if err != nil {
 		return nil, nil, err
+	}
+	tok, err := tokenizer.ForModel(files, i == 1, edition == "refiners")
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s of %s: %w", name, m.base.Files.Path(), err)
+	}
+	if tok.Len() > m.base.Text[i].MaxPositions {
+		return nil, nil, fmt.Errorf("%s of %s makes %d tokens, the text encoder takes %d", name, m.base.Files.Path(), tok.Len(), m.base.Text[i].MaxPositions)
 	}
 	for k, text := range op.texts(m, edition) {
 		row, cut := tok.Encode(text)
@@ -71,11 +80,8 @@ func (op *encodePrompt) tokens(m *model, i int, edition string) (ids [][]int32, 
 }
 
 func (op *encodePrompt) program(env *nodes.Env, m *model, batch, tokens int) *program.Program {
-	e := sdxl.EncodePrompt{Text: m.base.Text, Precision: env.Precision, Batch: batch, Tokens: tokens}
-	return m.program(e, func() *program.Program {
-		e.Patches = m.additions(sdxl.TextEncoder, sdxl.TextEncoder2)
-		return e.Program()
-	})
+	e := sdxl.EncodePrompt{Text: m.base.Text, Precision: env.Precision, Batch: batch, Tokens: tokens, Patches: m.additions(sdxl.TextEncoder, sdxl.TextEncoder2)}
+	return program.Optimize(e.Program())
 }
 
 // Plan implements nodes.StoredOp.
@@ -90,7 +96,6 @@ func (op *encodePrompt) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, e
 	}
 	t := len(ids[0])
 	p := op.program(env, m, len(ids), t)
-	cost := m.cost(env, p)
 	context := []int{1, t, m.base.Text[0].Hidden + m.base.Text[1].Hidden}
 	pooled := []int{1, m.base.Text[1].Projection}
 	uses := []string{sdxl.TextEncoder, sdxl.TextEncoder2, tokenizerPart, tokenizerPart2}
@@ -101,7 +106,7 @@ func (op *encodePrompt) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, e
 		Outputs: map[string]nodes.Meta{"conditioning": {Of: nodes.ConditioningType, Shapes: map[string][]int{
 			"context": context, "pooled": pooled, "negative_context": context, "negative_pooled": pooled}}},
 		Uses: []nodes.Use{{Input: "model", Components: uses}}, Class: true, Edition: true,
-		PeakBytes: cost.peak + m.merged(sdxl.TextEncoder, sdxl.TextEncoder2), MACs: cost.macs, Notes: notes,
+		PeakBytes: estimate(env, p) + m.merged(sdxl.TextEncoder, sdxl.TextEncoder2), MACs: program.MACs(p), Notes: notes,
 	}, nil
 }
 

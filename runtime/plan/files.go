@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/seed-8af8f8e1/flow/spec"
 )
 
 // Finder finds the files that a workflow reads: in the workflow's folder, then in the model roots. A link is
@@ -44,14 +46,14 @@ func (f *Finder) Find(path string) (string, error) {
 	} else {
 		hint += "; --models DIR adds another"
 	}
-	return "", &FindError{fmt.Sprintf("there is no %q", path), hint}
+	return "", &FindError{fmt.Sprintf("there is no %s", spec.Quote(path)), hint}
 }
 
 // check demands that the file, with all links followed, lies where the workflow may read.
 func (f *Finder) check(path, full string) (string, error) {
 	full, err := filepath.Abs(full)
 	if err != nil {
-		return "", &FindError{fmt.Sprintf("cannot find %q: %v", path, err), "run in a folder that exists"}
+		return "", &FindError{fmt.Sprintf("cannot find %s: %v", spec.Quote(path), err), "run in a folder that exists"}
 	}
 	w := &walker{shown: path, seen: make(map[string]bool)}
 	for _, root := range append(append([]string{f.Folder}, f.Roots...), f.Allow...) {
@@ -108,9 +110,9 @@ func (w *walker) within(place string) bool {
 // name is the path as the workflow has it, or a file below it.
 func (w *walker) name(full string) string {
 	if base := filepath.Base(full); w.seen[filepath.Dir(full)] {
-		return fmt.Sprintf("%q in %q", base, w.shown)
+		return fmt.Sprintf("%q in %s", base, spec.Quote(w.shown))
 	}
-	return fmt.Sprintf("%q", w.shown)
+	return spec.Quote(w.shown)
 }
 
 // maxEntries bounds the files that a model's folder may have.
@@ -124,7 +126,7 @@ func (w *walker) tree(place string) error {
 		case err != nil || w.seen[full]:
 			return skip(e)
 		case len(w.seen) > maxEntries:
-			return &FindError{fmt.Sprintf("%q holds more than %d files", w.shown, maxEntries), "name the model's folder itself"}
+			return &FindError{fmt.Sprintf("%s holds more than %d files", spec.Quote(w.shown), maxEntries), "name the model's folder itself"}
 		case e.IsDir() && full != place && strings.HasPrefix(e.Name(), "."):
 			return fs.SkipDir
 		}

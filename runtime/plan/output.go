@@ -16,12 +16,17 @@ func (b *builder) outputs(p *Plan) {
 	taken := make(map[string]Output)   // by path without case: some file systems know none
 	folders := make(map[string]Output) // the folders that they lie in
 	for _, o := range b.doc.Outputs {
+		if b.full() {
+			return
+		}
 		from, port, ok := b.target(o.From.Ref)
 		if !ok {
 			continue
 		}
 		if port.Type != nodes.ImageType {
-			b.errorf(o.From.Pos, "F0204", b.like(nodes.ImageType), "an output is an image, and $%s.%s is %s", from.Name, port.Name, port.Type)
+			b.add(spec.Diagnostic{File: b.doc.File, Pos: o.From.Pos, Code: "F0204", Hint: b.like(nodes.ImageType),
+				Message: fmt.Sprintf("output %q takes image, and $%s.%s is %s", o.Name.Text, from.Name, port.Name, port.Type),
+				Related: []spec.Related{{Pos: from.Pos, Message: fmt.Sprintf("node %q is of kind %s", from.Name, from.Kind.Name)}}})
 			continue
 		}
 		clean, err := outputPath(b.doc.Expand(o.Path.Text))
@@ -57,7 +62,7 @@ func (b *builder) outputs(p *Plan) {
 
 // clash reports two outputs that cannot both be written.
 func (b *builder) clash(out, other Output, hint, format string, args ...any) {
-	b.diags = append(b.diags, spec.Diagnostic{File: b.doc.File, Pos: out.Pos, Code: "F0601", Hint: hint, Message: fmt.Sprintf(format, args...),
+	b.add(spec.Diagnostic{File: b.doc.File, Pos: out.Pos, Code: "F0601", Hint: hint, Message: fmt.Sprintf(format, args...),
 		Related: []spec.Related{{Pos: other.Pos, Message: "the other one"}}})
 }
 
@@ -67,11 +72,13 @@ type pathProblem struct{ problem, hint string }
 // outputPath checks a path that is written.
 func outputPath(file string) (string, *pathProblem) {
 	fail := func(hint, format string, args ...any) (string, *pathProblem) {
-		return "", &pathProblem{fmt.Sprintf("the path %q ", file) + fmt.Sprintf(format, args...), hint}
+		return "", &pathProblem{fmt.Sprintf("the path %s ", spec.Quote(file)) + fmt.Sprintf(format, args...), hint}
 	}
 	slashed := strings.ReplaceAll(file, `\`, "/")
 	clean := path.Clean(slashed)
 	switch {
+	case len(file) > maxPath:
+		return fail("shorten it", "has %d bytes or more; outputs have %d", maxPath+1, maxPath)
 	case strings.ContainsFunc(file, safetext.Unsafe):
 		return fail("", "holds control characters")
 	case path.IsAbs(slashed) || len(file) > 1 && file[1] == ':':
@@ -93,6 +100,9 @@ func outputPath(file string) (string, *pathProblem) {
 	}
 	return clean, nil
 }
+
+// maxPath is the number of bytes that a path may have.
+const maxPath = 2048
 
 // maxName is the number of bytes of a name that file systems take.
 const maxName = 255

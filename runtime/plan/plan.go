@@ -81,12 +81,15 @@ func Build(doc *spec.Document, diags []spec.Diagnostic, opt Options) (*Plan, []s
 		return nil, diags
 	}
 	diags = append(diags, doc.Bind(opt.Overrides)...)
-	b := &builder{doc: doc, opt: opt, diags: diags, byName: make(map[string]*Step), inputs: make(map[*Step][]nodes.Input)}
+	b := &builder{doc: doc, opt: opt, diags: diags, most: len(diags) + maxDiagnostics, byName: make(map[string]*Step), inputs: make(map[*Step][]nodes.Input)}
 	p := &Plan{Doc: doc, Device: or(opt.Device, doc.Device.Text), Edition: or(opt.Edition, doc.Edition.Text)}
 	if or(opt.Precision, doc.Precision.Text) == "bf16" {
 		p.Precision = program.BF16
 	}
 	for _, n := range doc.Nodes {
+		if b.full() {
+			break // enough to mend; the rest is found then
+		}
 		b.step(n)
 	}
 	for _, s := range b.steps {
@@ -109,17 +112,30 @@ func or(a, b string) string {
 	return b
 }
 
+// maxDiagnostics bounds the number of diagnostics of one file's nodes.
+const maxDiagnostics = 200
+
 type builder struct {
 	doc    *spec.Document
 	opt    Options
 	diags  []spec.Diagnostic
+	most   int     // how many diagnostics are kept
 	steps  []*Step // in the order of the file
 	byName map[string]*Step
 	inputs map[*Step][]nodes.Input
 }
 
+// full says that further diagnostics are not kept.
+func (b *builder) full() bool { return len(b.diags) >= b.most }
+
+func (b *builder) add(d spec.Diagnostic) {
+	if !b.full() {
+		b.diags = append(b.diags, d)
+	}
+}
+
 func (b *builder) errorf(p spec.Pos, code, hint, format string, args ...any) {
-	b.diags = append(b.diags, spec.Diagnostic{File: b.doc.File, Pos: p, Code: code, Hint: hint, Message: fmt.Sprintf(format, args...)})
+	b.add(spec.Diagnostic{File: b.doc.File, Pos: p, Code: code, Hint: hint, Message: fmt.Sprintf(format, args...)})
 }
 
 // step binds one node to its kind.
@@ -162,8 +178,12 @@ func (b *builder) bound() bool {
 
 func (b *builder) unknownKind(n *spec.Node) {
 	if versions := b.opt.Registry.Versions(n.Kind.Text); versions != nil {
-		b.errorf(n.Kind.Pos, "F0401", "a newer flow may know it", "this release knows %s in version %s, not %d", n.Kind.Text,
-			strings.Trim(fmt.Sprint(versions), "[]"), n.Version)
+		var have []string
+		for _, v := range versions {
+			have = append(have, fmt.Sprintf("%s@%d", n.Kind.Text, v))
+		}
+		b.errorf(n.Kind.Pos, "F0401", "no release up to this one has it: look for a newer flow, or write "+strings.Join(have, " or "),
+			"there is no %s@%d", n.Kind.Text, n.Version)
 		return
 	}
 	var names []string
@@ -174,7 +194,7 @@ func (b *builder) unknownKind(n *spec.Node) {
 	if hint == "" {
 		hint = "kinds are " + strings.Join(slices.Compact(names), ", ")
 	}
-	b.errorf(n.Kind.Pos, "F0401", hint, "there is no kind %q", n.Kind.Text)
+	b.errorf(n.Kind.Pos, "F0401", hint, "there is no kind %s", spec.Quote(n.Kind.Text))
 }
 
 // file finds a declared weight or input file.
@@ -220,9 +240,9 @@ func (b *builder) connect(s *Step) {
 			continue
 		}
 		if port.Type != in.Type {
-			b.diags = append(b.diags, spec.Diagnostic{File: b.doc.File, Pos: in.Pos, Code: "F0204",
+			b.add(spec.Diagnostic{File: b.doc.File, Pos: in.Pos, Code: "F0204",
 				Message: fmt.Sprintf("%s of node %q takes %s, and $%s.%s is %s", in.Path, s.Name, in.Type, from.Name, port.Name, port.Type),
-				Hint:    b.like(in.Type), Related: []spec.Related{{Pos: from.Pos, Message: fmt.Sprintf("node %q is a %s", from.Name, from.Kind.Name)}}})
+				Hint:    b.like(in.Type), Related: []spec.Related{{Pos: from.Pos, Message: fmt.Sprintf("node %q is of kind %s", from.Name, from.Kind.Name)}}})
 			continue
 		}
 		s.Inputs = append(s.Inputs, Input{Path: in.Path, From: from, Port: port.Name, Type: in.Type, Pos: in.Pos})

@@ -51,12 +51,12 @@ func TestMistakes(t *testing.T) {
 	for name, tt := range map[string]struct{ text, code, message, hint string }{
 		"kind":     {n("a: {kind: noize}"), "F0401", `there is no kind "noize"`, `did you mean "noise"?`},
 		"no kind":  {n("a: {kind: xxxxxxxxx}"), "F0401", `there is no kind "xxxxxxxxx"`, "kinds are denoise, image, load, noise, text, two"},
-		"version":  {n("a: {kind: noise@3}"), "F0401", "this release knows noise in version 1 2, not 3", "newer flow"},
+		"version":  {n("a: {kind: noise@3}"), "F0401", "there is no noise@3", "newer flow"},
 		"output":   {n("a: {kind: noise}", "b: {kind: image, latents: $a.latent}"), "F0203", `node "a" has no output "latent"`, `did you mean "latents"?`},
 		"outputs":  {n("a: {kind: two}", "b: {kind: image, images: [$a]}"), "F0203", `node "a" has several outputs; name one`, "it has image, mask"},
 		"type":     {n("a: {kind: load}", "b: {kind: image, latents: $a.model}", "c: {kind: noise}"), "F0204", `latents of node "b" takes latents, and $a.model is model`, "$c.latents is one"},
 		"in list":  {n("c: {kind: noise}", "d: {kind: image, images: [$c]}"), "F0204", `images.0 of node "d" takes image, and $c.latents is latents`, "$d.image is one"},
-		"no image": {n("c: {kind: noise}") + "outputs: {o: {from: $c, path: a.png}}", "F0204", "an output is an image, and $c.latents is latents", ""},
+		"no image": {n("c: {kind: noise}") + "outputs: {o: {from: $c, path: a.png}}", "F0204", `output "o" takes image, and $c.latents is latents`, ""},
 		"new":      {n("c: {kind: noise, seed: 13}"), "F0402", `node "c": seed 13 is unlucky`, ""},
 		"file":     {"models: {m: {path: modle}}\n" + n("c: {kind: load, weights: $models.m}"), "F0602", `there is no "modle"`, "--models DIR"},
 		"cycle":    {n("c: {kind: image, images: [$d]}", "d: {kind: image, images: [$c]}"), "F0501", "c -> d -> c", ""},
@@ -83,7 +83,7 @@ func TestMistakes(t *testing.T) {
 func TestWrongTypeShowsBothPlaces(t *testing.T) {
 	_, diags := build(t, nodesOnly("a: {kind: load}", "b: {kind: image, latents: $a.model}"), nil)
 	i := slices.IndexFunc(diags, func(d spec.Diagnostic) bool { return d.Code == "F0204" })
-	if i < 0 || diags[i].Pos.Line != 5 || len(diags[i].Related) != 1 || diags[i].Related[0].Pos.Line != 4 || diags[i].Related[0].Message != `node "a" is a load` {
+	if i < 0 || diags[i].Pos.Line != 5 || len(diags[i].Related) != 1 || diags[i].Related[0].Pos.Line != 4 || diags[i].Related[0].Message != `node "a" is of kind load` {
 		t.Errorf("%+v", diags)
 	}
 }
