@@ -19,6 +19,7 @@ func graphCommand(a *app) *cobra.Command {
 		Example: "  flow graph castle.flow.yaml --as svg > castle.svg",
 		Args:    takes(1, 1, "one FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
+			a.readOnly = true
 			if !has(graph.Forms, as) {
 				return fmt.Errorf("--as %q is not one of %s", as, strings.Join(graph.Forms, ", "))
 			}

@@ -22,6 +22,7 @@ on what runs before it; with the reason and the memory it takes. It reads header
 files only, computes nothing and writes nothing.`,
 		Args: takes(1, 1, "one FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
+			a.readOnly = true
 			opt, diags, err := a.options(args[0], &f)
 			if err != nil {
 				return err

@@ -19,6 +19,7 @@ type app struct {
 	out, err io.Writer
 	verbose  bool
 	store    cache.Store
+	readOnly bool  // the command changes nothing, the cache neither
 	warned   error // why the store is in memory
 }
 
@@ -76,7 +77,7 @@ func (a *app) log() *slog.Logger {
 // openStore opens the cache; one that cannot be written costs a warning.
 func (a *app) openStore() cache.Store {
 	if a.store == nil {
-		a.store, a.warned = cache.OpenOrMemory("", cache.Options{})
+		a.store, a.warned = cache.OpenOrMemory("", cache.Options{ReadOnly: a.readOnly})
 	}
 	return a.store
 }

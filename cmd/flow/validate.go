@@ -22,6 +22,7 @@ one pass with line, column and what to do. Nothing is computed or written.`,
   flow validate --format github *.flow.yaml`,
 		Args: takes(1, 0, "a FILE, or several"),
 		RunE: func(c *cobra.Command, args []string) error {
+			a.readOnly = true
 			var all []spec.Diagnostic
 			for _, file := range args {
 				opt, diags, err := a.options(file, &f)
