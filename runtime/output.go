@@ -87,6 +87,17 @@ func (w *writer) fill(temp string, data []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
+// check says before a run which output could not be written, since flow did not write the file that is there.
+func (w *writer) check(outputs []plan.Output) error {
+	var all []error
+	for _, o := range outputs {
+		if _, err := w.look(o.Path, nil); err != nil {
+			all = append(all, fmt.Errorf("output %q: %w", o.Name, err))
+		}
+	}
+	return errors.Join(all...)
+}
+
 // look says whether the file is there with these bytes; one that flow did not write is an error.
 func (w *writer) look(name string, data []byte) (same bool, err error) {
 	info, err := w.root.Lstat(name)

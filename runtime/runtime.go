@@ -52,7 +52,8 @@ func (w *Workflow) Close() { w.Plan.Close() }
 // Explain says what a run would do.
 func (w *Workflow) Explain() []sched.Row { return sched.Explain(w.Plan, w.opt.Store) }
 
-// Run runs the workflow and writes its outputs. It refuses to begin what does not fit into memory.
+// Run runs the workflow and writes its outputs. It refuses to begin what does not fit into memory, or
+// would end by overwriting files that flow did not write.
 func (w *Workflow) Run(ctx context.Context) (*sched.Result, error) {
 	if err := sched.CheckMemory(w.Explain(), w.opt.Memory); err != nil {
 		return nil, err
@@ -62,6 +63,9 @@ func (w *Workflow) Run(ctx context.Context) (*sched.Result, error) {
 		return nil, err
 	}
 	defer out.close()
+	if err := out.check(w.Plan.Outputs); err != nil {
+		return nil, err
+	}
 	return sched.Run(ctx, w.Plan, sched.Options{Store: w.opt.Store, Env: w.opt.Env, Sink: w.opt.Sink, Write: out.write}), nil
 }
 
