@@ -153,8 +153,10 @@ func capture(p *program.Program, prefix string, modules []string) map[int][]stri
 		}
 	}
 	at := make(map[int][]string)
-	for m, i := range last {
-		at[i] = append(at[i], m)
+	for _, m := range modules {
+		if i, ok := last[m]; ok {
+			at[i] = append(at[i], m)
+		}
 	}
 	return at
 }
