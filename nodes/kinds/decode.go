@@ -38,7 +38,9 @@ func (decode) program(env *nodes.Env, live map[string]nodes.Live, shape []int) (
 	if env.Edition == "refiners" {
 		eps = vae.EpsRefiners
 	}
-	return m, program.Optimize(sdxl.DecodeProgram(m.vae.Config, eps, 1, shape[1], shape[2])), nil
+	return m, m.program([]any{"decode", eps, shape}, func() *program.Program {
+		return sdxl.DecodeProgram(m.vae.Config, eps, 1, shape[1], shape[2])
+	}), nil
 }
 
 // Plan implements nodes.StoredOp.
@@ -48,13 +50,13 @@ func (d decode) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error) {
 	if err != nil {
 		return nodes.Plan{}, err
 	}
-	scale := m.vae.Config.Scale()
+	scale, cost := m.vae.Config.Scale(), m.cost(env, p)
 	return nodes.Plan{
 		Outputs:   map[string]nodes.Meta{"image": {Of: nodes.ImageType, Shapes: map[string][]int{"image": {shape[1] * scale, shape[2] * scale, 3}}}},
 		Uses:      []nodes.Use{{Input: "model", Components: []string{sdxl.VAE}}},
 		Edition:   true,
-		PeakBytes: estimate(env, p),
-		MACs:      program.MACs(p),
+		PeakBytes: cost.peak,
+		MACs:      cost.macs,
 	}, nil
 }
 

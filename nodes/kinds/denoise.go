@@ -88,8 +88,7 @@ func (op *denoise) setup(env *nodes.Env, live map[string]nodes.Live, latents, co
 		return nil, err
 	}
 	d := sdxl.Denoise{UNet: m.base.UNet, Prediction: m.base.Scheduler.Prediction, Precision: env.Precision, Batch: latents[0],
-		Height: latents[1], Width: latents[2], Tokens: context[1], Steps: op.steps, Guidance: op.guidance, SelfAttention: op.self,
-		Patches: m.additions(sdxl.UNet), Images: m.imagePrompts()}
+		Height: latents[1], Width: latents[2], Tokens: context[1], Steps: op.steps, Guidance: op.guidance, SelfAttention: op.self}
 	if op.self.Scale != 0 && !d.Guided() && env.Edition == "refiners" {
 		return nil, fmt.Errorf("guidance.self-attention needs guidance.scale other than 1 in edition refiners, whose self-attention guidance reads the unconditional prediction; edition diffusers uses the only one")
 	}
@@ -105,7 +104,10 @@ func (op *denoise) setup(env *nodes.Env, live map[string]nodes.Live, latents, co
 	if latents[0] != 1 {
 		return nil, fmt.Errorf("a batch of %d latents; a denoise node takes one", latents[0])
 	}
-	s := &denoiseSetup{model: m, table: table, latents: latents, entries: 1, program: program.Optimize(d.Program())}
+	s := &denoiseSetup{model: m, table: table, latents: latents, entries: 1, program: m.program(d, func() *program.Program {
+		d.Patches, d.Images = m.additions(sdxl.UNet), m.imagePrompts()
+		return d.Program()
+	})}
 	if d.Guided() {
 		s.entries = 2
 	}
@@ -119,14 +121,15 @@ func (op *denoise) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error)
 	if err != nil {
 		return nodes.Plan{}, err
 	}
+	cost := s.model.cost(env, s.program)
 	return nodes.Plan{
 		Outputs:   map[string]nodes.Meta{"latents": {Of: nodes.LatentsType, Shapes: map[string][]int{"latents": s.latents}}},
 		Uses:      []nodes.Use{{Input: "model", Components: append([]string{sdxl.UNet, schedulerPart, latentPart}, s.model.imageComponents()...)}},
 		Class:     true,
 		Edition:   true,
-		PeakBytes: estimate(env, s.program) + s.model.merged(sdxl.UNet),
+		PeakBytes: cost.peak + s.model.merged(sdxl.UNet),
 		Steps:     op.steps,
-		MACs:      program.MACs(s.program),
+		MACs:      cost.macs,
 	}, nil
 }
 

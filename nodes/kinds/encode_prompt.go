@@ -7,7 +7,6 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/clip"
-	"github.com/seed-8af8f8e1/flow/internal/sdxl/tokenizer"
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
 
@@ -57,17 +56,9 @@ func (op *encodePrompt) texts(m *model, edition string) []string {
 
 // tokens are the ids of all texts for one encoder, and notes on what was cut.
 func (op *encodePrompt) tokens(m *model, i int, edition string) (ids [][]int32, notes []string, err error) {
-	name := [2]string{tokenizerPart, tokenizerPart2}[i]
-	files, err := m.base.Files.Tokenizer(name)
+	tok, err := m.tokenizer(i, edition)
 	if err != nil {
 		return nil, nil, err
-	}
-	tok, err := tokenizer.ForModel(files, i == 1, edition == "refiners")
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s of %s: %w", name, m.base.Files.Path(), err)
-	}
-	if tok.Len() > m.base.Text[i].MaxPositions {
-		return nil, nil, fmt.Errorf("%s of %s makes %d tokens, the text encoder takes %d", name, m.base.Files.Path(), tok.Len(), m.base.Text[i].MaxPositions)
 	}
 	for k, text := range op.texts(m, edition) {
 		row, cut := tok.Encode(text)
@@ -80,8 +71,11 @@ func (op *encodePrompt) tokens(m *model, i int, edition string) (ids [][]int32, 
 }
 
 func (op *encodePrompt) program(env *nodes.Env, m *model, batch, tokens int) *program.Program {
-	e := sdxl.EncodePrompt{Text: m.base.Text, Precision: env.Precision, Batch: batch, Tokens: tokens, Patches: m.additions(sdxl.TextEncoder, sdxl.TextEncoder2)}
-	return program.Optimize(e.Program())
+	e := sdxl.EncodePrompt{Text: m.base.Text, Precision: env.Precision, Batch: batch, Tokens: tokens}
+	return m.program(e, func() *program.Program {
+		e.Patches = m.additions(sdxl.TextEncoder, sdxl.TextEncoder2)
+		return e.Program()
+	})
 }
 
 // Plan implements nodes.StoredOp.
@@ -96,6 +90,7 @@ func (op *encodePrompt) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, e
 	}
 	t := len(ids[0])
 	p := op.program(env, m, len(ids), t)
+	cost := m.cost(env, p)
 	context := []int{1, t, m.base.Text[0].Hidden + m.base.Text[1].Hidden}
 	pooled := []int{1, m.base.Text[1].Projection}
 	uses := []string{sdxl.TextEncoder, sdxl.TextEncoder2, tokenizerPart, tokenizerPart2}
@@ -106,7 +101,7 @@ func (op *encodePrompt) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, e
 		Outputs: map[string]nodes.Meta{"conditioning": {Of: nodes.ConditioningType, Shapes: map[string][]int{
 			"context": context, "pooled": pooled, "negative_context": context, "negative_pooled": pooled}}},
 		Uses: []nodes.Use{{Input: "model", Components: uses}}, Class: true, Edition: true,
-		PeakBytes: estimate(env, p) + m.merged(sdxl.TextEncoder, sdxl.TextEncoder2), MACs: program.MACs(p), Notes: notes,
+		PeakBytes: cost.peak + m.merged(sdxl.TextEncoder, sdxl.TextEncoder2), MACs: cost.macs, Notes: notes,
 	}, nil
 }
 

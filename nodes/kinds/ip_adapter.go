@@ -90,9 +90,8 @@ func (op *ipAdapter) Open(_ context.Context, _ *nodes.Env, in nodes.PlanInputs) 
 		x.weight = weight
 		p.pictures = append(p.pictures, x)
 	}
-	out := *m
-	out.images, out.own = append(slices.Clone(m.images), p), adapter
-	return map[string]nodes.Live{"model": &out}, nil
+	out := &model{base: m.base, vae: m.vae, patches: m.patches, images: append(slices.Clone(m.images), p), own: adapter}
+	return map[string]nodes.Live{"model": out}, nil
 }
 
 // picture checks that an encoded picture is what the adapter reads.

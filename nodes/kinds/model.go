@@ -32,6 +32,7 @@ type model struct {
 	patches []patch           // in the order of the nodes
 	images  []*imagePrompt    // likewise
 	own     io.Closer         // what this value closes; nil for a model as loaded, which closes all
+	built   built             // for this value alone
 }
 
 // Type implements nodes.Live.
