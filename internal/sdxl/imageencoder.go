@@ -3,6 +3,8 @@ package sdxl
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/clip"
@@ -20,9 +22,14 @@ type Encoder struct {
 	files     *weights.Model
 }
 
-// OpenImageEncoder opens a CLIPVisionModel or CLIPVisionModelWithProjection (or a whole CLIPModel): a folder, or a safetensors file
-// with its config.json beside it. It reads headers only, and checks that every tensor is there in its shape.
+// OpenImageEncoder opens a CLIPVisionModel or CLIPVisionModelWithProjection (or a whole CLIPModel): a folder, a folder that has it as
+// image_encoder, or a safetensors file with its config.json beside it. It reads headers only, and checks that every tensor is there in its shape.
 func OpenImageEncoder(path string, opt weights.Options) (*Encoder, error) {
+	if inner := filepath.Join(path, ImageEncoder); isThere(filepath.Join(inner, "config.json")) {
+		path = inner
+	} else if isThere(filepath.Join(path, "model_index.json")) {
+		return nil, fmt.Errorf("%s is a pipeline without an image encoder; give the folder of a CLIPVisionModelWithProjection", path)
+	}
 	files, err := weights.OpenAlone(path, ImageEncoder, opt)
 	if err != nil {
 		return nil, err
@@ -32,6 +39,11 @@ func OpenImageEncoder(path string, opt weights.Options) (*Encoder, error) {
 		return nil, errors.Join(err, files.Close())
 	}
 	return e, nil
+}
+
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func (e *Encoder) configure(path string) (err error) {
