@@ -80,6 +80,13 @@ func newTensor(f *File, source string, target keymap.Target) (*Tensor, error) {
 		return t, t.third(raw, target.Part)
 	case keymap.Transpose:
 		return t, t.transpose(raw)
+	case keymap.AddLead:
+		t.Shape = append([]int{1}, raw.Shape...)
+	case keymap.DropLead:
+		if len(raw.Shape) == 0 || raw.Shape[0] != 1 {
+			return nil, t.fail(fmt.Sprintf("shape %v does not begin with 1", raw.Shape), "")
+		}
+		t.Shape = raw.Shape[1:]
 	}
 	return t, nil
 }

@@ -1,7 +1,7 @@
 // Package keymap maps the names of tensors in the containers of SDXL models to
 // canonical names: those of a diffusers folder, text encoders with the
-// "text_model." prefix. It knows the original single-file layout ([Checkpoint])
-// and the old and new spellings in folders ([Folder]), and infers the
+// "text_model." prefix. It knows the original single-file layout ([Checkpoint]),
+// the files of Refiners ([Refiners]) and the old and new spellings in folders ([Folder]), and infers the
 // configuration that a single file does not carry ([Infer]). It reads names and
 // shapes only, never a file. Blocks are told apart by where
 // down- and upsamplers stand, so any number of blocks and layers is understood.
@@ -21,6 +21,8 @@ const (
 	Squeeze                    // [out, in, 1, 1] or [out, in, 1] as [out, in]
 	Third                      // rows Part*n/3 to (Part+1)*n/3: query, key and value stored as one
 	Transpose                  // [a, b] as [b, a]
+	AddLead                    // [...] as [1, ...]
+	DropLead                   // [1, ...] as [...]
 )
 
 // Target is a canonical tensor that a stored one gives.
