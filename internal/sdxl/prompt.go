@@ -36,6 +36,10 @@ func (e *EncodePrompt) Program() *program.Program {
 	for i, prefix := range [2]string{"text_encoder/", "text_encoder_2/"} {
 		ids := b.Input(InIDs[i], program.Int32, e.Batch, e.Tokens)
 		ends := b.Input(InEnds[i], program.Int32, e.Batch)
+		if !e.Text[i].WithProjection { // nothing reads its last layer
+			states = append(states, clip.Penultimate(b, prefix, e.Text[i], ids))
+			continue
+		}
 		out := clip.Text(b, prefix, e.Text[i], ids, ends)
 		states = append(states, out.Penultimate)
 		pooled = out.Pooled

@@ -29,18 +29,34 @@ func Text(b *program.Builder, prefix string, c *config.Text, ids, ends program.I
 	return out
 }
 
+// Penultimate builds a text encoder up to its last layer, which it leaves out.
+func Penultimate(b *program.Builder, prefix string, c *config.Text, ids program.ID) (h program.ID) {
+	b.Scope(prefix, func() {
+		b.Scope("text_model", func() { h = layers(b, c, ids, c.Layers-1) })
+	})
+	return h
+}
+
 func (o *Outputs) hidden(b *program.Builder, c *config.Text, ids program.ID) {
+	o.Penultimate = layers(b, c, ids, c.Layers-1)
 	var h program.ID
+	b.Scope(fmt.Sprintf("encoder.layers.%d", c.Layers-1), func() { h = textBlock(c).apply(b, o.Penultimate) })
+	o.Last = nn.LayerNorm(b, "final_layer_norm", c.LayerNormEps, h)
+}
+
+// layers is the embedding and the first n layers.
+func layers(b *program.Builder, c *config.Text, ids program.ID, n int) (h program.ID) {
 	b.Scope("embeddings", func() {
 		h = b.Embed(ids, b.Weight("token_embedding.weight", c.Vocab, c.Hidden), b.Weight("position_embedding.weight", c.MaxPositions, c.Hidden))
 	})
-	for i := range c.Layers {
-		o.Penultimate = h
-		b.Scope(fmt.Sprintf("encoder.layers.%d", i), func() {
-			h = block{heads: c.Heads, intermediate: c.Intermediate, act: c.Act, eps: c.LayerNormEps, causal: true}.apply(b, h)
-		})
+	for i := range n {
+		b.Scope(fmt.Sprintf("encoder.layers.%d", i), func() { h = textBlock(c).apply(b, h) })
 	}
-	o.Last = nn.LayerNorm(b, "final_layer_norm", c.LayerNormEps, h)
+	return h
+}
+
+func textBlock(c *config.Text) block {
+	return block{heads: c.Heads, intermediate: c.Intermediate, act: c.Act, eps: c.LayerNormEps, causal: true}
 }
 
 // block is one CLIPEncoderLayer: pre-norm attention and MLP. Its width is that of its input.

@@ -81,10 +81,17 @@ func (s *Suite) prompt(ctx context.Context, g *golden, prompt string) ([]Row, er
 		}
 		in[sdxl.InIDs[i]] = ids
 		in[sdxl.InEnds[i]] = program.Tensor{Shape: []int{1}, I: []int32{clip.End(s.Model.Text[i], ids.I)}}
-		for k := range s.Model.Text[i].Layers {
+		layers := s.Model.Text[i].Layers
+		if !s.Model.Text[i].WithProjection {
+			layers-- // nothing reads the last one
+		}
+		for k := range layers {
 			m := fmt.Sprintf("%s/text_model.encoder.layers.%d", part, k)
 			modules[m] = fmt.Sprintf("%s.%s.hidden.%d", prompt, part, k+1)
 			names = append(names, m)
+		}
+		if !s.Model.Text[i].WithProjection {
+			continue
 		}
 		last := part + "/text_model.final_layer_norm"
 		modules[last] = prompt + "." + part + ".last_hidden_state"
