@@ -120,6 +120,12 @@ func formatsOf(component string) []format {
 	return []format{{"diffusion_pytorch_model", "safetensors"}, {"diffusion_pytorch_model", "bin"}}
 }
 
+// FindWeights gives the path of a component's weight file, or index of several, in the component's folder.
+func FindWeights(dir, component, variant string) (string, error) {
+	sel, err := findWeights(dir, formatsOf(component), variant)
+	return filepath.Join(dir, sel.name), err
+}
+
 // findWeights picks the weights in dir: those of the variant asked for, in the first format that has it; else, in the first
 // format that is there, those without a variant, or those of the only variant.
 func findWeights(dir string, formats []format, variant string) (selection, error) {

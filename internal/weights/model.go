@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/keymap"
 )
 
 // Components lists the names that [Model.Component] knows.
@@ -18,8 +20,8 @@ type Options struct {
 	// Variant picks among weight files in a diffusers folder, such as "fp16".
 	// Empty means the files without a variant or, where there are none, the only variant.
 	Variant string
-	// Config is a diffusers folder whose configuration and tokenizer files describe a single-file checkpoint, which
-	// carries none. Empty means that the configuration is inferred from shapes.
+	// Config is a diffusers folder whose configuration and tokenizer files describe a single-file checkpoint or Refiners'
+	// files, which carry none. Empty means that the configuration is inferred from shapes.
 	Config string
 }
 
@@ -40,7 +42,7 @@ type layout interface {
 	scheduler() ([]byte, error)
 }
 
-// Open opens a diffusers folder or a single-file checkpoint.
+// Open opens a diffusers folder, a single-file checkpoint, a folder with Refiners' files or one of these.
 func Open(path string, opt Options) (*Model, error) {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
@@ -50,6 +52,13 @@ func Open(path string, opt Options) (*Model, error) {
 		return nil, &Error{File: path, Problem: "cannot open the model", Err: err}
 	}
 	m := &Model{path: path, files: make(map[string]*File), parts: make(map[string]*Component)}
+	if r, ok := findRefiners(path, opt.Config); ok {
+		if err := noVariant(path, opt); err != nil {
+			return nil, err
+		}
+		m.layout = r
+		return m, nil
+	}
 	if info.IsDir() && opt.Config != "" {
 		return nil, &Error{File: path, Problem: "a diffusers folder has its own configuration", Hint: "leave config out"}
 	}
@@ -60,17 +69,34 @@ func Open(path string, opt Options) (*Model, error) {
 		m.layout = &folder{path: path, variant: opt.Variant}
 		return m, nil
 	}
-	if opt.Variant != "" {
-		return nil, &Error{File: path, Problem: fmt.Sprintf("a single file has no variant %q", opt.Variant), Hint: "leave variant out"}
+	if err := noVariant(path, opt); err != nil {
+		return nil, err
 	}
 	f, err := m.open(path)
 	if err != nil {
 		return nil, err
 	}
-	if m.layout, err = newCheckpoint(f, opt.Config); err != nil {
+	if m.layout, err = ofFile(f, opt.Config); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
+}
+
+// ofFile recognises the layout of a file.
+func ofFile(f *File, config string) (layout, error) {
+	names, err := keymap.FromRefiners(f.Names(), keymap.SDXLAttentions)
+	if names != nil && err == nil {
+		return newRefinersFolder(f.path, f, config), nil
+	}
+	return newCheckpoint(f, config)
+}
+
+// noVariant is the error for a variant of files that have none.
+func noVariant(path string, opt Options) error {
+	if opt.Variant == "" {
+		return nil
+	}
+	return &Error{File: path, Problem: fmt.Sprintf("a single file has no variant %q", opt.Variant), Hint: "leave variant out"}
 }
 
 // checkIndex makes sure that a folder holds an SDXL pipeline.

@@ -47,7 +47,10 @@ func (d *lonePart) component(m *Model, name string) (*Component, error) {
 // zeros. True, as for SDXL base, where nothing says otherwise.
 func (m *Model) ForceZeros() (bool, error) {
 	d, _ := m.layout.(*folder)
-	if k, ok := m.layout.(*checkpoint); ok {
+	switch k := m.layout.(type) {
+	case *checkpoint:
+		d = k.config
+	case *refinersFolder:
 		d = k.config
 	}
 	if d == nil {

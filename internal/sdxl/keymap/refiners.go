@@ -47,6 +47,8 @@ type Refiners struct {
 	pairs []pair
 	to    map[layer]pair
 	from  map[string]pair
+
+	lastLayer string // of text: what begins the names of the first encoder's last layer
 }
 
 // layer is a canonical layer: a tensor's name without ".weight" or ".bias", or a parameter of its own.
@@ -127,9 +129,9 @@ func (r *Refiners) Missing(has func(component, canonical string) bool) []string 
 
 // LeftOut says whether Refiners leaves a canonical tensor out on purpose: the last layer and the last norm of the first text
 // encoder, which SDXL does not use.
-func (r *Refiners) LeftOut(component, canonical string, layers int) bool {
+func (r *Refiners) LeftOut(component, canonical string) bool {
 	return r.Part == PartText && component == "text_encoder" &&
-		(strings.HasPrefix(canonical, "text_model.final_layer_norm.") || strings.HasPrefix(canonical, fmt.Sprintf("text_model.encoder.layers.%d.", layers-1)))
+		(strings.HasPrefix(canonical, "text_model.final_layer_norm.") || strings.HasPrefix(canonical, r.lastLayer))
 }
 
 // cutLeaf splits ".weight" or ".bias" off a name; leaf is empty where neither ends it.

@@ -28,6 +28,7 @@ func (r *Refiners) text(l, g int) error {
 	if l < 2 || g < 2 {
 		return fmt.Errorf("text encoders of %d and %d layers; Refiners' file has both, of two layers or more", l, g)
 	}
+	r.lastLayer = fmt.Sprintf("text_model.encoder.layers.%d.", l-1)
 	for _, e := range []struct {
 		component, path string
 		layers          int
