@@ -37,6 +37,7 @@ var rules = map[string][]string{
 	"internal/cpu/kernel":          {"internal/numeric"},
 	"internal/cpu/kernel/_gen":     {},
 	"internal/nn":                  {"internal/program"},
+	"internal/convert":             {"internal/weights", "internal/sdxl/keymap", "internal/sdxl/config"},
 	"internal/pickle":              {},
 	"internal/torchfile":           {"internal/pickle"},
 	"internal/weights":             {"internal/program", "internal/sdxl/keymap", "internal/torchfile"},

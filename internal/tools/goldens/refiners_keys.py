@@ -6,7 +6,10 @@ converted by tracing (ModelConverter), so they are run: SDXL's numbers of layers
 """
 
 import gzip
+import hashlib
 import json
+import pathlib
+import tempfile
 
 import refiners_source as source
 import reference
@@ -135,12 +138,51 @@ def vision_small(layers):
     return sorted(want)
 
 
+def filled(names_and_shapes):
+    """fp32 tensors whose elements are k/3 for k counting on through all of them, modulo 1000: hardly one is a half."""
+    out, at = {}, 0
+    for name, shape in names_and_shapes:
+        count = torch.Size(shape).numel()
+        out[name] = ((torch.arange(at, at + count) % 1000 - 500).float() / torch.tensor(3.0)).reshape(shape)
+        at += count
+    return out
+
+
+def converted(recipe, model):
+    """What a whole conversion of Refiners writes for a narrow model: its source's names and shapes, and the file's sha256."""
+    shapes = sorted([k, list(v.shape)] for k, v in model.state_dict().items() if not k.endswith("position_ids"))
+    utils = source.importlib.import_module("refiners.conversion.utils")
+    # The widths in the recipes' reshapes are SDXL's.
+    narrow = {k: (1, 16) if "ClassToken" in k else (64, 64) for k in recipe.tensor_reshapes}
+    recipe = utils.WeightRecipe(recipe.key_map, recipe.key_prefix, recipe.key_aliases, narrow)
+    state = utils.Conversion.filter_tensors_state_dict(filled(shapes))
+    state = utils.Conversion.change_dtype(recipe.translate_keys(state), torch.float16)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model.safetensors"
+        utils.save_to_safetensors(path, state)
+        return {"source": shapes, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}
+
+
+def files():
+    """Conversions of models with SDXL's blocks and layers, narrow."""
+    unet = single_file.SDXL_UNET | dict(block_out_channels=[32, 32, 64], attention_head_dim=[1, 1, 2], cross_attention_dim=48,
+                                        addition_time_embed_dim=8, projection_class_embeddings_input_dim=72)
+    vae = single_file.SDXL_VAE | dict(block_out_channels=[32, 32, 64, 64])
+    vision = VISION_H | dict(hidden_size=16, intermediate_size=32, num_attention_heads=2, projection_dim=8)
+    with torch.device("meta"):
+        models = {
+            "unet": ("unet_sdxl", diffusers.UNet2DConditionModel(**unet)), "vae": ("autoencoder_sdxl", diffusers.AutoencoderKL(**vae)),
+            "image-encoder": ("clip_image_sd21", transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig(**vision))),
+        }
+    return {part: converted(source.recipes(name).diffusers_recipe, model) for part, (name, model) in models.items()}
+
+
 def main():
     cases = {
         "unet": unet(), "vae": vae(), "text": text(12, 32), "text, few layers": text(2, 3),
         "image-encoder": vision(), "ip-adapter": adapter(False), "ip-adapter, plus": adapter(True),
     }
-    golden = {"made_by": source.versions(__file__), "cases": cases, "names": {"image-encoder, 1 layer": vision_small(1), "image-encoder, 3 layers": vision_small(3)}}
+    golden = {"made_by": source.versions(__file__), "cases": cases, "files": files(), "names": {"image-encoder, 1 layer": vision_small(1), "image-encoder, 3 layers": vision_small(3)}}
     path = reference.ROOT / "internal" / "sdxl" / "keymap" / "testdata" / "refiners.json.gz"
     with open(path, "wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as out:
         out.write((json.dumps(golden, sort_keys=True).replace("], [", "],\n[") + "\n").encode())
