@@ -38,7 +38,9 @@ func (m *move) run() error {
 			copy(dst[i*len(src):], src)
 		}
 	case *program.Reshape:
-		copy(dst, x.f32(in.In[0]))
+		if src := x.f32(in.In[0]); &src[0] != &dst[0] {
+			copy(dst, src)
+		}
 	}
 	return nil
 }

@@ -14,13 +14,13 @@ const arenaAlign = 64
 // PlanMemory lays the values that instructions compute, and the loop's carried
 // values, into an arena so that values alive at the same time do not overlap
 // (greedy by size, lowest offset first). A value made before the loop and read
-// in it lives until the loop's end.
+// in it lives until the loop's end. The result of a reshape lies where its operand does.
 func PlanMemory(p *Program) MemoryPlan {
 	plan := MemoryPlan{Offset: make([]int64, len(p.Values))}
 	for i := range plan.Offset {
 		plan.Offset[i] = -1
 	}
-	lives := lifetimes(p)
+	lives, same := lifetimes(p)
 	sort.SliceStable(lives, func(i, j int) bool { return lives[i].bytes > lives[j].bytes })
 	var placed []life
 	for _, l := range lives {
@@ -33,6 +33,11 @@ func PlanMemory(p *Program) MemoryPlan {
 		placed = append(placed, life{})
 		copy(placed[at+1:], placed[at:])
 		placed[at] = l
+	}
+	for id, root := range same {
+		if root != None {
+			plan.Offset[id] = plan.Offset[root]
+		}
 	}
 	return plan
 }
@@ -62,10 +67,12 @@ func lowestGap(placed []life, l life) int64 {
 	return at
 }
 
-func lifetimes(p *Program) []life {
+// lifetimes lists the values that need memory of their own; same gives, by ID, the value whose memory
+// another one shares, or None.
+func lifetimes(p *Program) (lives []life, same []ID) {
 	first, last := loopRange(p)
+	same = make([]ID, len(p.Values))
 	index := make([]int, len(p.Values)) // 1 + index in lives
-	var lives []life
 	begin := func(id ID, at int) {
 		if index[id] != 0 {
 			return
@@ -92,6 +99,10 @@ func lifetimes(p *Program) []life {
 	}
 	for i := range p.Instrs {
 		in := &p.Instrs[i]
+		if shares(p, in) && index[in.In[0]] != 0 {
+			root := lives[index[in.In[0]]-1].id
+			same[in.Out[0]], index[in.Out[0]] = root, index[root]
+		}
 		for _, id := range in.Out {
 			begin(id, i)
 		}
@@ -106,7 +117,14 @@ func lifetimes(p *Program) []life {
 	for _, o := range p.Outputs {
 		use(o.Value, len(p.Instrs))
 	}
-	return lives
+	return lives, same
+}
+
+// shares says whether an instruction's result is its operand in another shape. A carried value changes
+// while the result may live on.
+func shares(p *Program, in *Instr) bool {
+	_, ok := in.Op.(*Reshape)
+	return ok && p.Values[in.In[0]].Origin == FromOp
 }
 
 // loopRange gives the first and last instruction of the loop, or an empty range

@@ -19,7 +19,7 @@ func loopProgram() *Program {
 func TestPlanMemoryKeepsLivingValuesApart(t *testing.T) {
 	p := loopProgram()
 	plan := PlanMemory(p)
-	lives := lifetimes(p)
+	lives, _ := lifetimes(p)
 	if len(lives) != 5 {
 		t.Fatalf("%d values in the arena, want 5", len(lives))
 	}
@@ -34,6 +34,39 @@ func TestPlanMemoryKeepsLivingValuesApart(t *testing.T) {
 	}
 	if plan.Bytes >= int64(len(lives))*arenaAlign {
 		t.Errorf("arena of %d bytes shares nothing", plan.Bytes)
+	}
+}
+
+func TestReshapesShareMemory(t *testing.T) {
+	b := NewBuilder("reshape", F32)
+	x := b.Input("x", Float32, 1, 4, 8)
+	y := b.Activate(SiLU, x)
+	z := b.Reshape(b.Reshape(y, 1, 2, 2, 8), 1, 32)
+	other := b.Affine(b.Reshape(x, 1, 32), 2, 0)
+	b.Output("sum", b.Add(z, other))
+	b.Output("y", y)
+	p := b.Program()
+	plan := PlanMemory(p)
+	if plan.Offset[z] != plan.Offset[y] || plan.Offset[z] == plan.Offset[other] {
+		t.Errorf("offsets %v", plan.Offset)
+	}
+	if lives, _ := lifetimes(p); len(lives) != 4 {
+		t.Errorf("%d values with memory of their own, want 4", len(lives))
+	}
+}
+
+func TestReshapeOfACarryIsACopy(t *testing.T) {
+	b := NewBuilder("reshape", F32)
+	x := b.Input("x", Float32, 1, 32)
+	b.Loop(2)
+	c := b.Carry("c", x)
+	last := b.Reshape(c, 4, 8)
+	b.Next(c, b.Affine(c, 2, 0))
+	b.EndLoop()
+	b.Output("last", b.Affine(last, 1, 0))
+	plan := PlanMemory(b.Program())
+	if plan.Offset[last] == plan.Offset[c] {
+		t.Error("a copy of a carried value lies where the value changes")
 	}
 }
 
