@@ -9,19 +9,18 @@ import (
 const floats = 1 << 13
 
 // groupNorm normalises. Several inputs are read as if concatenated along the channels. It works in
-// three jobs: moments of each channel of each row; their merges and each channel's map; the map.
+// three jobs: moments of each channel of each row, where no product has taken them; their merges and
+// each channel's map; the map.
 type groupNorm struct {
 	x     *exec
 	in    *program.Instr
 	op    *program.GroupNorm
 	out   image
-	parts []image
-	at    []int // each part's first channel
-	rows  int   // rows of a task
+	parts []normPart
+	rows  int // rows of a task
 
 	gamma, beta   []float32
 	act           func(dst, x []float32) // nil for none
-	means, m2s    []float32              // [batch*rows][channels]
 	mean, m2      []float32              // [batch][channels]
 	factor, shift []float32              // [batch][channels]
 
@@ -29,38 +28,60 @@ type groupNorm struct {
 	merges  mergesJob
 }
 
+// normPart is one input.
+type normPart struct {
+	image
+	id, given program.ID // of the input, and of its moments or None
+	at        int        // its first channel
+	moments   []float32  // [batch*rows][2][channels]: means, then sums of squared differences
+}
+
 type momentsJob struct{ *groupNorm }
 type mergesJob struct{ *groupNorm }
 
 func (x *exec) newGroupNorm(in *program.Instr, op *program.GroupNorm) (*groupNorm, needs) {
-	g := &groupNorm{x: x, in: in, op: op, parts: make([]image, len(in.In)-2), act: x.activation(op.Act)}
+	g := &groupNorm{x: x, in: in, op: op, act: x.activation(op.Act)}
 	g.out = imageOf(x.p.Shape(in.Out[0]), nil)
-	at := 0
-	for _, id := range in.In[2:] {
-		g.at = append(g.at, at)
-		s := x.p.Shape(id)
-		at += s[len(s)-1]
+	shared, at := 4*g.out.b*g.out.c, 0
+	for i, id := range op.Inputs(in) {
+		part := normPart{image: imageOf(x.p.Shape(id), nil), id: id, at: at}
+		if op.Moments != nil && op.Moments[i] != 0 {
+			part.given = in.In[op.Moments[i]]
+		} else {
+			shared += 2 * g.out.b * g.out.h * part.c
+		}
+		at += part.c
+		g.parts = append(g.parts, part)
 	}
 	g.rows = max(1, floats/(g.out.w*g.out.c))
 	g.moments, g.merges = momentsJob{g}, mergesJob{g}
-	return g, needs{shared: 2*g.out.b*g.out.h*g.out.c + 4*g.out.b*g.out.c}
+	return g, needs{shared: shared}
 }
 
 func (g *groupNorm) run() error {
 	g.gamma, g.beta = g.x.f32(g.in.In[0]), g.x.f32(g.in.In[1])
 	g.out.data = g.x.f32(g.in.Out[0])
-	for i, id := range g.in.In[2:] {
-		g.parts[i] = g.x.image(id)
-	}
 	take := carver(g.x.shared) // as needs says
 	lines, c := g.out.b*g.out.h, g.out.c
-	g.means, g.m2s = take.floats(lines*c), take.floats(lines*c)
 	g.mean, g.m2 = take.floats(g.out.b*c), take.floats(g.out.b*c)
 	g.factor, g.shift = take.floats(g.out.b*c), take.floats(g.out.b*c)
+	own := 0 // channels without given moments
+	for i := range g.parts {
+		part := &g.parts[i]
+		part.data = g.x.f32(part.id)
+		if part.given != program.None {
+			part.moments = g.x.f32(part.given)
+			continue
+		}
+		part.moments = take.floats(2 * lines * part.c)
+		own += part.c
+	}
 
 	tasks, cost := (lines+g.rows-1)/g.rows, lines*g.out.w*c
-	if err := g.x.pool.do(&g.moments, tasks, cost/4); err != nil {
-		return err
+	if own > 0 {
+		if err := g.x.pool.do(&g.moments, tasks, lines*g.out.w*own/4); err != nil {
+			return err
+		}
 	}
 	if err := g.x.pool.do(&g.merges, g.out.b, lines*c/4); err != nil {
 		return err
@@ -75,9 +96,11 @@ func (g *groupNorm) run() error {
 func (g *momentsJob) task(_ *worker, i int) {
 	for l := i * g.rows; l < min((i+1)*g.rows, g.out.b*g.out.h); l++ {
 		for k := range g.parts {
-			im := &g.parts[k]
-			to := l*g.out.c + g.at[k]
-			g.x.tier.RowMoments(g.means[to:][:im.c], g.m2s[to:][:im.c], im.data[l*im.w*im.c:], im.c, im.w)
+			part := &g.parts[k]
+			if part.given == program.None {
+				to := part.moments[2*l*part.c:][:2*part.c]
+				g.x.tier.RowMoments(to[:part.c], to[part.c:], part.data[l*part.w*part.c:], part.c, part.w)
+			}
 		}
 	}
 }
@@ -86,7 +109,11 @@ func (g *momentsJob) task(_ *worker, i int) {
 func (g *mergesJob) task(_ *worker, b int) {
 	c, h := g.out.c, g.out.h
 	mean, m2 := g.mean[b*c:][:c], g.m2[b*c:][:c]
-	g.x.tier.MergeRows(mean, m2, g.means[b*h*c:], g.m2s[b*h*c:], c, h, g.out.w)
+	for i := range g.parts {
+		part := &g.parts[i]
+		rows, to := part.moments[2*b*h*part.c:], part.at+part.c
+		g.x.tier.MergeRows(mean[part.at:to], m2[part.at:to], rows, rows[part.c:], 2*part.c, h, g.out.w)
+	}
 	size := c / g.op.Groups
 	for first := 0; first < c; first += size {
 		var m kernel.Moments
@@ -108,8 +135,8 @@ func (g *groupNorm) task(_ *worker, i int) {
 		b := l / g.out.h
 		for k := range g.parts {
 			im := &g.parts[k]
-			channels := b*c + g.at[k]
-			g.x.tier.Scale(g.out.data[l*im.w*c+g.at[k]:], c, im.data[l*im.w*im.c:], im.c,
+			channels := b*c + im.at
+			g.x.tier.Scale(g.out.data[l*im.w*c+im.at:], c, im.data[l*im.w*im.c:], im.c,
 				g.factor[channels:][:im.c], g.shift[channels:][:im.c], im.w)
 		}
 	}

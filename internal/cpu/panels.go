@@ -48,11 +48,14 @@ func (j *packJob) task(w *worker, i int) {
 	j.pack(j.packed[i*j.panel:], w.scratch[:j.transposing], i)
 }
 
-// pack widens the weights of panel i.
+// pack widens the weights of panel i and, where there are any, of its gates.
 func (p *product) pack(dst, scratch []float32, i int) {
-	for k := range p.segs {
-		s := &p.segs[k]
-		p.x.tier.Pack(dst[s.panel:], scratch, &s.w, s.WOffset, s.x.c, i*kernel.NR, p.out.c, p.round)
+	for from := 0; from < p.sums; from += p.out.c {
+		for k := range p.segs {
+			s := &p.segs[k]
+			p.x.tier.Pack(dst[s.panel:], scratch, &s.w, s.WOffset, s.x.c, from+i*kernel.NR, from+p.out.c, p.round)
+		}
+		dst = dst[p.half:]
 	}
 }
 

@@ -66,7 +66,7 @@ func runProgram(t *testing.T, p *program.Program, in map[string]program.Tensor, 
 }
 
 func TestPassesKeepEveryBit(t *testing.T) {
-	passes := map[string]func(*program.Program) *program.Program{"prune": program.Prune, "hoist": program.Hoist, "all": program.Optimize}
+	passes := map[string]func(*program.Program) *program.Program{"prune": program.Prune, "hoist": program.Hoist, "fuse": program.Fuse, "all": program.Optimize}
 	for _, prec := range []program.Precision{program.F32, program.BF16} {
 		p, in, src := castleDenoise(t, prec, 2)
 		want := runProgram(t, p, in, src)

@@ -20,6 +20,7 @@ type worker struct {
 	wake    chan struct{}
 	scratch []float32
 	acc     kernel.Tile
+	gates   kernel.Tile
 	taps    [][kernel.MR][]float32
 	soft    [queryRows]kernel.Softmax
 }

@@ -5,9 +5,9 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
-// product computes linear layers and convolutions. A task is a group of panels (of 16 outputs each)
-// over a stretch of rows: it packs the panels' weights, unless they are kept, and runs them
-// over its rows.
+// product computes linear layers and convolutions. A task is a group of panels (of 16 outputs each; with gates, those
+// of 16 values and then of their 16 gates) over a stretch of rows: it packs the panels' weights,
+// unless they are kept, and runs them over its rows.
 type product struct {
 	x     *exec
 	in    *program.Instr
@@ -30,8 +30,11 @@ type product struct {
 	packed  []float32
 	packing packJob
 
+	sums   int // channels of the sums: twice the result's with gates
 	biases [][]float32
 	batch  []float32 // the batch bias, or nil
+
+	epilogue
 }
 
 // segment is one segment of a product.
@@ -60,7 +63,8 @@ func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, nee
 		s.x, s.w = imageOf(x.p.Shape(in.In[s.X]), nil), x.weights[in.In[s.W]]
 		taps := s.KH * s.KW
 		s.panel, s.tap, s.even = p.panel, n.taps, s.x.c
-		s.linear = taps == 1 && s.Stride == 1 && s.PadTop == 0 && s.PadLeft == 0 && s.x.h == p.out.h && s.x.w == p.out.w
+		s.linear = taps == 1 && s.Stride == 1 && s.PadTop == 0 && s.PadLeft == 0 &&
+			(s.x.h == p.out.h && s.x.w == p.out.w || len(x.p.Shape(in.In[s.X])) != 4)
 		if p.round {
 			s.even += s.even & 1
 			n.shared += s.x.pixels() * s.even
@@ -71,7 +75,12 @@ func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, nee
 		n.taps += taps
 	}
 	p.rows, p.panels = p.out.pixels(), (p.out.c+kernel.NR-1)/kernel.NR
+	p.sums, p.half = p.out.c, p.panel
+	if op.Epilogue.Gated {
+		p.sums, p.panel = 2*p.out.c, 2*p.panel
+	}
 	p.macs = p.panel
+	p.newEpilogue()
 	p.cut()
 	n.worker = p.border + p.transposing + p.group*p.panel
 	return p, n
@@ -95,7 +104,11 @@ func (p *product) cut() {
 	}
 	p.chunk = p.rows
 	for p.count(); p.chunks*p.groups < wanted && p.chunk > least; p.count() {
-		p.chunk = (p.chunk/2 + kernel.MR - 1) / kernel.MR * kernel.MR
+		next := up(p.chunk/2, p.step)
+		if next >= p.chunk {
+			break
+		}
+		p.chunk = next
 	}
 }
 
@@ -117,13 +130,18 @@ func (p *product) run() error {
 	if p.op.BatchBias >= 0 {
 		p.batch = p.x.f32(p.in.In[p.op.BatchBias])
 	}
+	p.epilogue.operands(p)
 	if p.keep && p.packed == nil {
 		if err := p.packAll(); err != nil {
 			return err
 		}
 	}
 	const macsPerNanosecond = 50
-	return p.x.pool.do(p, p.chunks*p.groups, p.rows*p.panels*p.macs/macsPerNanosecond)
+	err := p.x.pool.do(p, p.chunks*p.groups, p.rows*p.panels*p.macs/macsPerNanosecond)
+	if err != nil || p.taken == nil || !p.late() {
+		return err
+	}
+	return p.taking.run()
 }
 
 // operands places the inputs: for bf16 each is rounded once, its channels padded to even.
@@ -165,7 +183,9 @@ func (p *product) task(w *worker, i int) {
 		if k%16 == 0 && w.stopped() {
 			return
 		}
-		p.tiles(w, zeros, panels, first, n, r, min(kernel.MR, to-r))
+		rows := min(kernel.MR, to-r)
+		p.tiles(w, zeros, panels, first, n, r, rows)
+		p.finish(first, n, r, rows)
 	}
 }
 
@@ -175,23 +195,27 @@ func (p *product) tiles(w *worker, zeros, panels []float32, first, n, r0, rows i
 		p.point(&p.segs[i], w.taps, zeros, r0, rows)
 	}
 	for k := range n {
-		n0 := (first + k) * kernel.NR
-		p.begin(&w.acc, n0, r0, rows)
-		for i := range p.segs {
-			s := &p.segs[i]
-			p.dot(&w.acc, w.taps[s.tap:s.tap+s.KH*s.KW], panels[k*p.panel+s.panel:], s.even, rows)
+		n0, panel := (first+k)*kernel.NR, panels[k*p.panel:]
+		p.sum(w, &w.acc, panel, n0, p.out.c, r0, rows)
+		if p.op.Epilogue.Gated {
+			p.sum(w, &w.gates, panel[p.half:], p.out.c+n0, p.sums, r0, rows)
 		}
-		c := min(kernel.NR, p.out.c-n0)
-		for r := range rows {
-			copy(p.out.data[(r0+r)*p.out.c+n0:][:c], w.acc[r*kernel.NR:])
-		}
+		p.store(w, n0, r0, rows)
 	}
 }
 
-// begin sets the accumulators to the biases.
-func (p *product) begin(acc *kernel.Tile, n0, r0, rows int) {
+// sum computes one panel, of outputs from n0 on but below end.
+func (p *product) sum(w *worker, acc *kernel.Tile, panel kernel.Panel, n0, end, r0, rows int) {
+	p.begin(acc, n0, min(kernel.NR, end-n0), r0, rows)
+	for i := range p.segs {
+		s := &p.segs[i]
+		p.dot(acc, w.taps[s.tap:s.tap+s.KH*s.KW], panel[s.panel:], s.even, rows)
+	}
+}
+
+// begin sets the accumulators to the biases of n outputs from n0 on.
+func (p *product) begin(acc *kernel.Tile, n0, n, r0, rows int) {
 	var init [kernel.NR]float32
-	n := min(kernel.NR, p.out.c-n0)
 	for k, b := range p.biases {
 		b = b[n0 : n0+n]
 		if k == 0 {
@@ -209,7 +233,7 @@ func (p *product) begin(acc *kernel.Tile, n0, r0, rows int) {
 		if p.batch == nil {
 			continue
 		}
-		bias := p.batch[(r0+r)/perBatch*p.out.c+n0:][:n]
+		bias := p.batch[(r0+r)/perBatch*p.sums+n0:][:n]
 		for j, v := range bias {
 			if len(p.biases) > 0 {
 				v = a[j] + v

@@ -52,6 +52,7 @@ func sameValues(t *testing.T, p *program.Program, got, want [][]float32) {
 func TestTiersAndThreadsAgree(t *testing.T) {
 	for _, prec := range []program.Precision{program.F32, program.BF16} {
 		p, in, src := castleDenoise(t, prec, 1)
+		p = program.Optimize(p)
 		want := everyValue(t, kernel.Plain, 1, p, in, src)
 		for _, tier := range kernel.Tiers() {
 			for _, threads := range []int{1, 2, 3, 5} {
@@ -71,6 +72,7 @@ func TestKeptPanels(t *testing.T) {
 	const steps = 3
 	for _, prec := range []program.Precision{program.F32, program.BF16} {
 		p, in, src := castleDenoise(t, prec, steps)
+		p = program.Optimize(p)
 		x, err := New().Compile(p, program.Options{Weights: src})
 		if err != nil {
 			t.Fatal(err)

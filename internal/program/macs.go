@@ -22,6 +22,9 @@ func instrMACs(p *Program, in *Instr) int64 {
 			x := p.Shape(in.In[s.X])
 			terms += int64(x[len(x)-1]) * int64(s.KH*s.KW)
 		}
+		if op.Epilogue.Gated {
+			terms *= 2
+		}
 		return terms * int64(Elems(p.Shape(in.Out[0])))
 	case *Attention:
 		return 2 * int64(Elems(p.Shape(in.Out[0]))) * int64(p.Shape(in.In[1])[1])

@@ -24,12 +24,24 @@ type Segment struct {
 //
 // In: the operands that Segments, Biases and BatchBias index. An input is
 // [B,H,W,C] or [B,T,C] or [B,C]; a weight is [N,C] or [N,C,KH,KW] as in the files of diffusers; a
-// bias is [N]; the batch bias is [B,N]. Out: [B,H',W',N], [B,T,N] or [B,N].
+// bias is [N]; the batch bias is [B,N]. Out: [B,H',W',N], [B,T,N] or [B,N]; where no input is an
+// image, any shape [B,...,N] of as many elements. A second Out, [B,H',2,N], is there where [Fuse] has asked for
+// the moments that a group norm takes of the first, read as an image: for each row and channel the mean and
+// the sum of squared differences (docs/numerics.md, Reductions).
 type Product struct {
 	Segments  []Segment
 	Biases    []int // indices into Instr.In of vectors [N], added in this order
 	BatchBias int   // index into Instr.In of a [B,N] value, or -1
 	Prec      Precision
+	Epilogue  Epilogue // empty unless the fuse pass has put something here
+}
+
+// Epilogue is what a product does to its sums before it stores them, in the order of the fields. Each part
+// gives the bits of the operation that it replaces.
+type Epilogue struct {
+	Gated    bool       // [GEGLU]: the sums have 2N channels
+	Act      Activation // [Activate]
+	Residual int        // [Add]: index into Instr.In of a value with the elements of Out; 0 for none
 }
 
 // Attention computes softmax(Scale * Q K^T) V by heads.
@@ -57,11 +69,22 @@ type AttentionColumns struct {
 // GroupNorm normalises each group of channels over all pixels (Wu and He, 2018).
 //
 // In: gamma [C], beta [C], then one or more inputs [B,H,W,Ci] (or [B,T,Ci]) that are read as if
-// concatenated along the channels. Out: [B,H,W,C]. Act is applied to the result.
+// concatenated along the channels, then values that Moments indexes. Out: [B,H,W,C]. Act is applied to the result.
 type GroupNorm struct {
 	Groups int
 	Eps    float32
 	Act    Activation // ActNone unless the fuse pass has put one here
+	// Moments are indices into Instr.In, one for each input: the second Out of the product that makes the input, or
+	// 0 where there is none. nil means none. They only save taking them again.
+	Moments []int
+}
+
+// Inputs are the values that in, a group norm, normalises.
+func (op *GroupNorm) Inputs(in *Instr) []ID {
+	if op.Moments == nil {
+		return in.In[2:]
+	}
+	return in.In[2 : 2+len(op.Moments)]
 }
 
 // LayerNorm normalises the last dimension. In: x [...,C], gamma [C], beta [C]

@@ -2,9 +2,9 @@ package program
 
 import "slices"
 
-// Optimize applies all passes: [Prune], [Hoist]. No pass changes a bit of
+// Optimize applies all passes: [Prune], [Hoist], [Fuse]. No pass changes a bit of
 // an output. The program given is left as it is.
-func Optimize(p *Program) *Program { return Hoist(Prune(p)) }
+func Optimize(p *Program) *Program { return Fuse(Hoist(Prune(p))) }
 
 // clone copies a program so that a pass may change instructions and values.
 func clone(p *Program) *Program {

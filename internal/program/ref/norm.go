@@ -22,7 +22,7 @@ func meanAndVariance(x []float32) (mean, variance float64) {
 // groupNorm normalises each group of channels of the joined inputs over all pixels.
 func (x *exec) groupNorm(in *program.Instr, op *program.GroupNorm) {
 	gamma, beta, out := x.f(in.In[0]), x.f(in.In[1]), x.image(in.Out[0])
-	joined := x.joined(in.In[2:], out)
+	joined := x.joined(op.Inputs(in), out)
 	size := out.c / op.Groups
 	pixels := out.h * out.w
 	for b := range out.b {
@@ -53,6 +53,22 @@ func (x *exec) joined(ids []program.ID, out image) []float32 {
 		}
 	}
 	return all
+}
+
+// moments are the mean and the sum of squared differences of each row and channel of an image: [B,H,2,C].
+func (x *exec) moments(in, out program.ID) {
+	im, to := x.image(in), x.f(out)
+	for row := range im.b * im.h {
+		for c := range im.c {
+			var line []float32
+			for p := range im.w {
+				line = append(line, im.data[(row*im.w+p)*im.c+c])
+			}
+			mean, variance := meanAndVariance(line)
+			to[2*row*im.c+c] = float32(mean)
+			to[(2*row+1)*im.c+c] = float32(variance * float64(im.w))
+		}
+	}
 }
 
 // layerNorm normalises the last dimension.

@@ -27,6 +27,12 @@ func activate(a program.Activation, x float32) float32 {
 // gelu is x times the normal distribution's share below x.
 func gelu(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) }
 
+// geglu is element i of a gated result of n channels: x has 2n, the values before the gates.
+func geglu(x []float32, i, n int) float32 {
+	row := x[i/n*2*n:][:2*n]
+	return float32(float64(row[i%n]) * gelu(float64(row[n+i%n])))
+}
+
 // pointwise runs an operation that treats each element alone.
 func (x *exec) pointwise(in *program.Instr) {
 	out, a := x.f(in.Out[0]), x.f(in.In[0])
@@ -38,8 +44,7 @@ func (x *exec) pointwise(in *program.Instr) {
 		case *program.Activate:
 			y = float64(activate(op.Act, a[i]))
 		case *program.GEGLU:
-			row := a[i/n*2*n:][:2*n]
-			y = float64(row[i%n]) * gelu(float64(row[n+i%n]))
+			y = float64(geglu(a, i, n))
 		case *program.Add:
 			y = float64(a[i]) + float64(x.f(in.In[1])[i])
 		case *program.Affine:

@@ -51,12 +51,41 @@ type source struct {
 	wInputs int // input channels of the weight
 }
 
-// product computes linear layers and convolutions.
+// product computes linear layers and convolutions, then what its epilogue says.
 func (x *exec) product(in *program.Instr, op *program.Product) {
-	out := x.image(in.Out[0])
+	sums := x.image(in.Out[0])
+	if op.Epilogue.Gated {
+		sums.c *= 2
+	}
+	sums.data = make([]float32, sums.b*sums.h*sums.w*sums.c)
+	x.sum(in, op, &sums)
+	out := x.f(in.Out[0])
+	for i := range out {
+		var v float32
+		if op.Epilogue.Gated {
+			v = geglu(sums.data, i, sums.c/2)
+		} else {
+			v = sums.data[i]
+		}
+		v = activate(op.Epilogue.Act, v)
+		if r := op.Epilogue.Residual; r != 0 {
+			v = float32(float64(v) + float64(x.f(in.In[r])[i]))
+		}
+		out[i] = v
+	}
+	if len(in.Out) == 2 {
+		x.moments(in.Out[0], in.Out[1])
+	}
+}
+
+// sum adds up biases and terms.
+func (x *exec) sum(in *program.Instr, op *program.Product, out *image) {
 	var sources []source
 	for _, s := range op.Segments {
 		im := x.image(in.In[s.X])
+		if len(x.p.Shape(in.In[s.X])) != 4 { // its pixels are those of the result, however that is shaped
+			im.h, im.w = out.h, out.w
+		}
 		im.data = operands(im.data, op.Prec)
 		sources = append(sources, source{s, im, operands(x.f(in.In[s.W]), op.Prec), x.p.Shape(in.In[s.W])[1]})
 	}

@@ -1,0 +1,100 @@
+package cpu
+
+import "github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
+
+// epilogue is what a product does to its sums before it stores them; see program.Epilogue.
+type epilogue struct {
+	act      func(dst, x []float32) // nil for none
+	half     int                    // floats of a packed panel without its gates
+	step     int                    // a task's rows are a multiple of it: whole tiles and, for moments, whole lines
+	residual []float32              // as the result, or nil
+	taken    []float32              // moments [B,H,2,N], or nil
+	taking   lateMoments
+}
+
+func (p *product) newEpilogue() {
+	p.act, p.step = p.x.activation(p.op.Epilogue.Act), kernel.MR
+	p.taking.product = p
+	if len(p.in.Out) == 2 {
+		for p.step%p.out.w != 0 {
+			p.step += kernel.MR
+		}
+	}
+}
+
+func (e *epilogue) operands(p *product) {
+	if r := p.op.Epilogue.Residual; r != 0 {
+		e.residual = p.x.f32(p.in.In[r])
+	}
+	if len(p.in.Out) == 2 {
+		e.taken = p.x.f32(p.in.Out[1])
+	}
+}
+
+// store puts a tile in its place: rows rows from r0 on, of outputs from n0 on.
+func (p *product) store(w *worker, n0, r0, rows int) {
+	acc, c := w.acc[:rows*kernel.NR], min(kernel.NR, p.out.c-n0)
+	if p.op.Epilogue.Gated {
+		p.x.tier.MulGELU(acc, acc, w.gates[:len(acc)])
+	}
+	if p.act != nil {
+		p.act(acc, acc)
+	}
+	for r := range rows {
+		copy(p.out.data[(r0+r)*p.out.c+n0:][:c], acc[r*kernel.NR:])
+	}
+}
+
+// finish adds the residual to rows rows from r0 on of n panels from the first on, and takes the moments of those image
+// lines that end among them.
+func (p *product) finish(first, n, r0, rows int) {
+	c, from := p.out.c, first*kernel.NR
+	part := min(n*kernel.NR, c-from)
+	if p.residual != nil {
+		add, at, calls := part, r0*c+from, rows
+		if part == c {
+			add, calls = rows*c, 1
+		}
+		for range calls {
+			p.x.tier.Add(p.out.data[at:at+add], p.out.data[at:at+add], p.residual[at:at+add])
+			at += c
+		}
+	}
+	if p.taken != nil && !p.late() {
+		for l := r0 / p.out.w; (l+1)*p.out.w <= r0+rows; l++ {
+			p.takeMoments(l, from, part)
+		}
+	}
+}
+
+// takeMoments takes the moments of part channels from one on, of an image line.
+func (p *product) takeMoments(line, from, part int) {
+	c := p.out.c
+	mean, m2 := p.taken[2*line*c+from:][:part], p.taken[(2*line+1)*c+from:][:part]
+	p.x.tier.RowMoments(mean, m2, p.out.data[line*p.out.w*c+from:], c, p.out.w)
+}
+
+// late says whether moments are taken after all tasks: where a task has few of the channels, many calls for a few
+// numbers each cost more than reading the result again.
+func (p *product) late() bool {
+	const few = 64
+	return p.group*kernel.NR < min(p.out.c, few)
+}
+
+// lateMoments takes moments of all channels; a task is some lines.
+type lateMoments struct {
+	*product
+	lines int
+}
+
+func (j *lateMoments) run() error {
+	all := j.out.b * j.out.h
+	j.lines = max(1, floats/(j.out.w*j.out.c))
+	return j.x.pool.do(j, (all+j.lines-1)/j.lines, j.rows*j.out.c/4)
+}
+
+func (j *lateMoments) task(_ *worker, i int) {
+	for l := i * j.lines; l < min((i+1)*j.lines, j.out.b*j.out.h); l++ {
+		j.takeMoments(l, 0, j.out.c)
+	}
+}
