@@ -5,7 +5,7 @@ type Code struct {
 	ID, Title, Explanation string
 }
 
-// Codes lists every sort of diagnostic. docs/diagnostics.md is made from it.
+// Codes lists every sort of diagnostic, as docs/language.md does.
 var Codes = []Code{
 	{"F0101", "file cannot be read", "The workflow file is missing, is no regular file, or cannot be opened."},
 	{"F0102", "not a workflow's text", "The file is too large, is not UTF-8, or holds NUL bytes: it is not a workflow."},

@@ -80,6 +80,9 @@ func checkText(c *collector, src []byte) ([]byte, bool) {
 		i := firstInvalid(src)
 		line, col := place(src, i)
 		c.errorf(Pos{line, col, 1}, "F0102", "save it as UTF-8", "is not UTF-8 from here on")
+	case oddBreak(src) >= 0:
+		line, col := place(src, oddBreak(src))
+		c.errorf(Pos{line, col, 1}, "F0102", "end lines with a line feed; inside quotes write \\r, \\N, \\L or \\P", "a character stands here that ends a line to some readers alone")
 	default:
 		src = bytes.TrimPrefix(src, []byte("\ufeff"))
 		if i := tooDeep(src); i >= 0 {
@@ -90,6 +93,19 @@ func checkText(c *collector, src []byte) ([]byte, bool) {
 		return src, true
 	}
 	return nil, false
+}
+
+// oddBreak finds what YAML readers disagree on: a carriage return alone, U+0085, U+2028 or U+2029; -1 if there is none.
+func oddBreak(src []byte) int {
+	for i, b := range src {
+		switch {
+		case b == '\r' && (i+1 == len(src) || src[i+1] != '\n'):
+			return i
+		case b == 0xc2 && src[i+1] == 0x85, b == 0xe2 && src[i+1] == 0x80 && (src[i+2] == 0xa8 || src[i+2] == 0xa9):
+			return i
+		}
+	}
+	return -1
 }
 
 func firstInvalid(src []byte) int {

@@ -373,28 +373,3 @@ func TestScalars(t *testing.T) {
 		}
 	}
 }
-
-func FuzzParse(f *testing.F) {
-	f.Add([]byte(guide))
-	files, _ := filepath.Glob("testdata/*.yaml")
-	for _, path := range files {
-		src, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(src)
-	}
-	f.Fuzz(func(t *testing.T, src []byte) {
-		if len(src) > 1<<14 {
-			return
-		}
-		d, list := Parse("f.yaml", src)
-		for _, x := range list {
-			checkPosition(t, x, src)
-		}
-		if d != nil {
-			d.Bind(nil)
-			text(list, src)
-		}
-	})
-}

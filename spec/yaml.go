@@ -62,27 +62,26 @@ func (r *reader) syntax(err error) {
 			pos.Line++
 		}
 	}
+	pos.Line = max(1, min(pos.Line, len(r.lines)))
+	line := r.lines[pos.Line-1]
+	text := strings.TrimLeft(line, " \t")
+	pos.Col = utf8.RuneCountInString(line) - utf8.RuneCountInString(text) + 1
+	pos.Len = max(1, utf8.RuneCountInString(strings.TrimRight(text, " \r")))
+	if at := culprit(msg, line); at >= 0 {
+		pos.Col, pos.Len = utf8.RuneCountInString(line[:at])+1, 1
+	}
 	hint := ""
-	if pos.Line >= 1 && pos.Line <= len(r.lines) {
-		line := r.lines[pos.Line-1]
-		text := strings.TrimLeft(line, " \t")
-		pos.Col = len([]rune(line)) - len([]rune(text)) + 1
-		pos.Len = max(1, len([]rune(strings.TrimRight(text, " \r"))))
-		switch {
-		case strings.Contains(line[:len(line)-len(text)], "\t"):
-			hint = "indent with spaces; YAML allows no tabs"
-		case strings.Contains(msg, "mapping values are not allowed"):
-			hint = "text with \": \" in it needs quotes"
-		case strings.Contains(msg, "did not find expected ',' or '}'"), strings.Contains(msg, "did not find expected ',' or ']'"):
-			hint = "close the bracket, or put quotes around text with brackets, commas or braces in it"
-		case strings.Contains(msg, "cannot start any token"):
-			hint = "put the text in quotes"
-		case strings.Contains(msg, "did not find expected key"):
-			hint = "keys of one map begin in one column, and brackets and quotes are closed"
-		}
-		if at := culprit(msg, line); at >= 0 {
-			pos.Col, pos.Len = utf8.RuneCountInString(line[:at])+1, 1
-		}
+	switch {
+	case strings.Contains(line[:len(line)-len(text)], "\t"):
+		hint = "indent with spaces; YAML allows no tabs"
+	case strings.Contains(msg, "mapping values are not allowed"):
+		hint = "text with \": \" in it needs quotes"
+	case strings.Contains(msg, "did not find expected ',' or '}'"), strings.Contains(msg, "did not find expected ',' or ']'"):
+		hint = "close the bracket, or put quotes around text with brackets, commas or braces in it"
+	case strings.Contains(msg, "cannot start any token"):
+		hint = "put the text in quotes"
+	case strings.Contains(msg, "did not find expected key"):
+		hint = "keys of one map begin in one column, and brackets and quotes are closed"
 	}
 	r.errorf(pos, "F0103", hint, "YAML: %s", safetext.Line(msg))
 }
