@@ -121,6 +121,8 @@ func (a *app) arg(indent string, x *nodes.Arg) {
 		sort = "$models.NAME"
 	case x.Type == nodes.FileArg:
 		sort = "$files.NAME"
+	case x.Type == nodes.ListArg && x.Item != nil:
+		sort = "list of " + listed(x.Item)
 	}
 	var notes []string
 	if x.Required {
@@ -143,9 +145,24 @@ func (a *app) arg(indent string, x *nodes.Arg) {
 		doc += " (" + strings.Join(notes, ", ") + ")"
 	}
 	fmt.Fprintf(a.out, "%s%-*s %-22s %s\n", indent, 20-len(indent), x.Name, sort, doc)
-	for i := range x.Fields {
-		a.arg(indent+"  ", &x.Fields[i])
+	fields := x.Fields
+	if x.Type == nodes.ListArg && x.Item != nil {
+		fields = x.Item.Fields
 	}
+	for i := range fields {
+		a.arg(indent+"  ", &fields[i])
+	}
+}
+
+// listed names the items of a list.
+func listed(item *nodes.Arg) string {
+	switch item.Type {
+	case nodes.ObjectArg:
+		return "maps"
+	case nodes.PortArg:
+		return "$NODE, " + string(item.Port)
+	}
+	return item.Type.String() + "s"
 }
 
 // kindJSON is a kind for programs.
@@ -166,13 +183,18 @@ type argJSON struct {
 	Enum     []string  `json:"enum,omitempty"`
 	Doc      string    `json:"doc,omitempty"`
 	Fields   []argJSON `json:"fields,omitempty"`
+	Item     *argJSON  `json:"item,omitempty"` // of a list
 }
 
 func argsJSON(args []nodes.Arg) []argJSON {
 	var out []argJSON
 	for i := range args {
 		x := &args[i]
-		out = append(out, argJSON{x.Name, x.Type.String(), string(x.Port), x.Required, x.Default, x.Enum, x.Doc, argsJSON(x.Fields)})
+		j := argJSON{Name: x.Name, Type: x.Type.String(), Port: string(x.Port), Required: x.Required, Default: x.Default, Enum: x.Enum, Doc: x.Doc, Fields: argsJSON(x.Fields)}
+		if x.Item != nil {
+			j.Item = &argsJSON([]nodes.Arg{*x.Item})[0]
+		}
+		out = append(out, j)
 	}
 	return out
 }
