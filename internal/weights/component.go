@@ -19,8 +19,9 @@ type Component struct {
 	tensors map[string]*Tensor
 	ignored []string // tensors of the files that are not part of the component
 
-	mu   sync.Mutex
-	sums map[string]tensorSum // by canonical name; complete or nil
+	hashing sync.Mutex           // held while tensors are read
+	mu      sync.Mutex           // guards sums, for a moment
+	sums    map[string]tensorSum // by canonical name; complete or nil
 }
 
 func newComponent(name, origin string) *Component {

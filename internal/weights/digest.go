@@ -65,11 +65,10 @@ func (c *Component) Digest(ctx context.Context, memo Memo, docs ...Document) (Di
 }
 
 // Remembered gives the digest without reading tensors: ok is false, and
-// unknown the number of bytes to hash, when memo does not have all of it.
+// unknown the number of bytes to hash, when memo does not have all of it. It does not wait
+// while they are being hashed.
 func (c *Component) Remembered(memo Memo, docs ...Document) (d Digest, unknown int64, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	sums := c.sums
+	sums := c.known()
 	if sums == nil {
 		var missing []*Tensor
 		sums, missing = c.recall(memo)
@@ -79,16 +78,34 @@ func (c *Component) Remembered(memo Memo, docs ...Document) (d Digest, unknown i
 		if len(missing) > 0 {
 			return Digest{}, unknown, false
 		}
+		c.learn(sums)
 	}
 	return combine(sums, docs), 0, true
 }
 
-// sumAll gives the digests of all tensors: from memory, from memo or by reading.
-func (c *Component) sumAll(ctx context.Context, memo Memo) (map[string]tensorSum, error) {
+// known gives the digests of all tensors, or nil.
+func (c *Component) known() map[string]tensorSum {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.sums != nil {
-		return c.sums, nil
+	return c.sums
+}
+
+// learn keeps the digests of all tensors, which are not changed any more.
+func (c *Component) learn(sums map[string]tensorSum) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sums = sums
+}
+
+// sumAll gives the digests of all tensors: from memory, from memo or by reading.
+func (c *Component) sumAll(ctx context.Context, memo Memo) (map[string]tensorSum, error) {
+	if sums := c.known(); sums != nil {
+		return sums, nil
+	}
+	c.hashing.Lock()
+	defer c.hashing.Unlock()
+	if sums := c.known(); sums != nil {
+		return sums, nil
 	}
 	sums, missing := c.recall(memo)
 	if len(missing) > 0 {
@@ -101,7 +118,7 @@ func (c *Component) sumAll(ctx context.Context, memo Memo) (map[string]tensorSum
 		}
 		c.remember(memo, sums, began)
 	}
-	c.sums = sums
+	c.learn(sums)
 	return sums, nil
 }
 

@@ -261,3 +261,20 @@ func TestNaNIsRemembered(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestRememberedDoesNotWait for another goroutine that hashes the component: a plan, or a node's key, would wait for gigabytes.
+func TestRememberedDoesNotWait(t *testing.T) {
+	c := part(t, openModel(t, castle, Options{}), "vae")
+	c.hashing.Lock()
+	if _, unknown, ok := c.Remembered(nil); ok || unknown == 0 {
+		t.Errorf("%d bytes unknown, %v", unknown, ok)
+	}
+	c.hashing.Unlock()
+	want, err := c.Digest(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, unknown, ok := c.Remembered(nil); !ok || unknown != 0 || got != want {
+		t.Errorf("%s, want %s; %d bytes unknown", got, want, unknown)
+	}
+}
