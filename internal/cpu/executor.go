@@ -28,16 +28,11 @@ func (e *Executor) Tier() string { return e.tier.Name }
 // Compile implements program.Executor. Vectors (biases, gains) are widened now;
 // matrices stay where they are.
 func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exec, error) {
-	threads := opt.Threads
-	if threads <= 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
 	weights, err := program.BindWeights(p, opt.Weights)
 	if err != nil {
 		return nil, err
 	}
-	x := &exec{p: p, tier: e.tier, plan: program.PlanMemory(p),
-		weights: make([]kernel.Weight, len(p.Values)), vectors: make([][]float32, len(p.Values)), pool: pool{threads: threads}}
+	x := e.exec(p, opt.Threads)
 	for id, w := range weights {
 		if w.Data == nil {
 			continue
@@ -55,6 +50,24 @@ func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exe
 		return nil, err
 	}
 	return x, nil
+}
+
+// exec is a program without weights.
+func (e *Executor) exec(p *program.Program, threads int) *exec {
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	return &exec{p: p, tier: e.tier, plan: program.PlanMemory(p),
+		weights: make([]kernel.Weight, len(p.Values)), vectors: make([][]float32, len(p.Values)), pool: pool{threads: threads}}
+}
+
+// Estimate gives the PeakBytes that a program will have, from its shapes alone.
+func (e *Executor) Estimate(p *program.Program, threads int) int64 {
+	x := e.exec(p, threads)
+	if x.prepare() != nil {
+		return x.plan.Bytes // Compile will say what is wrong
+	}
+	return x.PeakBytes()
 }
 
 func weightOf(w program.WeightData) kernel.Weight {

@@ -66,15 +66,17 @@ func (d *Denoise) images(b *program.Builder) []unet.ImagePrompt {
 			n++
 		}
 		states := b.Input(InStates(k), program.Float32, append([]int{n}, p.State...)...)
-		tokens := p.join(b, p.Adapter.MakeTokens(b, p.Component+"/", states), d.Guided(), d.Batch)
+		tokens := p.Tokens(b, states, d.Guided(), d.Batch)
 		out = append(out, p.Adapter.Attend(b, p.Component+"/", tokens, p.Scale))
 	}
 	return out
 }
 
-// join puts the tokens of all pictures [n,Q,C] behind one another, each multiplied by its weight. With guidance the
-// unconditional entries come first, whose tokens are those of no picture, as often.
-func (p *ImagePrompt) join(b *program.Builder, tokens program.ID, guided bool, batch int) program.ID {
+// Tokens builds what the UNet's cross-attentions look at: the tokens of all pictures behind one another, each multiplied by its weight,
+// for every entry of a batch of pictures to draw. With guidance the unconditional entries come first, whose tokens are those of no picture, as
+// often. states is as the input [InStates] has it.
+func (p *ImagePrompt) Tokens(b *program.Builder, states program.ID, guided bool, batch int) program.ID {
+	tokens := p.Adapter.MakeTokens(b, p.Component+"/", states)
 	var cond, none []program.ID
 	for i, w := range p.Weights {
 		t := b.Slice(tokens, 0, i, i+1)

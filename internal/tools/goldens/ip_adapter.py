@@ -1,7 +1,7 @@
 """Goldens of the image prompt on the small model in examples/castle: the image encoder, both sorts of IP-Adapter, single UNet
 evaluations and a whole render, as diffusers' load_ip_adapter makes them. An argument names a PNG to look at (not committed).
 
-The second picture is the first one turned by 90 degrees. The base adapter has a random projection and the attentions of the
+The second picture is the first one without its upper quarter. The base adapter has a random projection and the attentions of the
 Plus adapter; its projection lies in the golden, under base.image_proj.
 """
 
@@ -22,6 +22,11 @@ WEIGHTS = (0.7, 1.3)
 TIMESTEP = 481
 
 
+def pictures():
+    first = Image.open(PICTURE).convert("RGB")
+    return [first, first.crop((0, 64, 256, 256))]
+
+
 def load(pipe, folder, name):
     pipe.unload_ip_adapter()
     pipe.load_ip_adapter(str(folder), subfolder="", weight_name=name, image_encoder_folder=str(ADAPTER / "image_encoder"))
@@ -39,9 +44,9 @@ def base_adapter(context, width):
     }
 
 
-def tokens(pipe, pictures, hidden):
+def tokens(pipe, images, hidden):
     """Conditional [n,Q,C] and unconditional [1,Q,C] tokens as the pipeline makes them."""
-    cond, none = pipe.encode_image(pictures, "cpu", 1, hidden)
+    cond, none = pipe.encode_image(images, "cpu", 1, hidden)
     project = pipe.unet.encoder_hid_proj.image_projection_layers[0]
     return project(cond), project(none[:1]), cond, none
 
@@ -68,10 +73,9 @@ def evaluate(pipe, embeds, latents, cond, none):
 
 def main():
     pipe = reference.pipeline(reference.CASTLE)
-    first = Image.open(PICTURE).convert("RGB")
-    pictures = [first, first.transpose(Image.Transpose.ROTATE_90)]
+    images = pictures()
     load(pipe, ADAPTER, "ip-adapter-plus.safetensors")
-    out = {"pixels": pipe.feature_extractor(pictures, return_tensors="pt").pixel_values}
+    out = {"pixels": pipe.feature_extractor(images, return_tensors="pt").pixel_values}
     states = pipe.image_encoder(out["pixels"], output_hidden_states=True)
     for i, hidden in enumerate(states.hidden_states[:-1]):
         if i >= len(states.hidden_states) - 3:
@@ -83,7 +87,7 @@ def main():
     ))]
     latents = reference.noise((1, 4, 16, 16), 7).repeat(2, 1, 1, 1)
     out["evaluation.latents"] = latents[:1]
-    out["plus.tokens"], out["plus.none"], cond, none = tokens(pipe, pictures, True)
+    out["plus.tokens"], out["plus.none"], cond, none = tokens(pipe, images, True)
     out["zero_hidden"] = none[:1]
     pipe.set_ip_adapter_scale(1.0)
     out["plus.one"] = evaluate(pipe, embeds, latents, cond[:1], none[:1])
@@ -102,7 +106,7 @@ def main():
     pipe.set_ip_adapter_scale(1.0)
     start = reference.noise((1, 4, 16, 16), 42)
     picture = pipe(
-        prompt=reference.PROMPTS["positive"], negative_prompt=reference.PROMPTS["negative"], ip_adapter_image=first, height=128, width=128,
+        prompt=reference.PROMPTS["positive"], negative_prompt=reference.PROMPTS["negative"], ip_adapter_image=images[0], height=128, width=128,
         num_inference_steps=30, guidance_scale=5.0, latents=start.clone(), callback_on_step_end=callback, output_type="pil",
     ).images[0]
     out |= {"latents.0": start, **seen}
@@ -116,7 +120,7 @@ def main():
         whole = base | {k: v for k, v in plus.items() if k.startswith("ip_adapter.")}
         safetensors.torch.save_file(whole, f"{folder}/base.safetensors")
         load(pipe, folder, "base.safetensors")
-        out["base.tokens"], out["base.none"], cond, none = tokens(pipe, pictures, False)
+        out["base.tokens"], out["base.none"], cond, none = tokens(pipe, images, False)
         pipe.set_ip_adapter_scale(0.8)
         out["base.two"] = evaluate(pipe, embeds, latents, cond, none)
     reference.save(
