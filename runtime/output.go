@@ -13,6 +13,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
+	"time"
 
 	"github.com/seed-8af8f8e1/flow/nodes"
 	"github.com/seed-8af8f8e1/flow/runtime/plan"
@@ -59,6 +61,7 @@ func (w *writer) write(o plan.Output, m *nodes.Image) (string, error) {
 			return shown, err
 		}
 	}
+	w.sweep(path.Dir(o.Path))
 	var random [6]byte
 	_, _ = rand.Read(random[:])
 	temp := path.Join(path.Dir(o.Path), ".flow-"+hex.EncodeToString(random[:])+".tmp")
@@ -69,6 +72,28 @@ func (w *writer) write(o plan.Output, m *nodes.Image) (string, error) {
 		return shown, errors.Join(err, w.remove(temp))
 	}
 	return shown, nil
+}
+
+// tempName is the form of the names of temporary files.
+var tempName = regexp.MustCompile(`^\.flow-[0-9a-f]{12}\.tmp$`)
+
+// abandoned is the age from which a temporary file is one that a killed process has left.
+const abandoned = time.Hour
+
+// sweep removes what killed processes have left in a folder. What cannot be removed stays.
+func (w *writer) sweep(dir string) {
+	entries, err := fs.ReadDir(w.root.FS(), dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if !tempName.MatchString(e.Name()) || !e.Type().IsRegular() {
+			continue
+		}
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > abandoned {
+			_ = w.root.Remove(path.Join(dir, e.Name()))
+		}
+	}
 }
 
 func (w *writer) remove(temp string) error {
@@ -115,7 +140,7 @@ func (w *writer) look(name string, data []byte) (same bool, err error) {
 		return false, err
 	}
 	defer func() { _ = f.Close() }()
-	if info.Size() == int64(len(data)) {
+	if data != nil && info.Size() == int64(len(data)) {
 		old, err := io.ReadAll(f)
 		if err == nil && bytes.Equal(old, data) {
 			return true, nil

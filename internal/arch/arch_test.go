@@ -153,6 +153,27 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// TestNodesKnowNoSurroundings: what a node makes depends on its arguments and inputs alone, so its packages read no flags, environment,
+// clock or other process, and log by what they are given.
+func TestNodesKnowNoSurroundings(t *testing.T) {
+	refused := []string{"os", "os/exec", "flag", "log", "net", "net/http", "syscall", "time", "math/rand", "math/rand/v2", "crypto/rand", "testing"}
+	seen := 0
+	for _, f := range goFiles(t) {
+		if f.pkg != "nodes" && f.pkg != "nodes/kinds" || strings.HasSuffix(f.name, "_test.go") {
+			continue
+		}
+		seen++
+		for _, i := range f.imports {
+			if slices.Contains(refused, i) {
+				t.Errorf("%s imports %s", f.name, i)
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("%d files", seen)
+	}
+}
+
 // TestMatches holds the rule language to what its comment says.
 func TestMatches(t *testing.T) {
 	for _, x := range []struct {
