@@ -36,7 +36,7 @@ func doctorCommand(a *app) *cobra.Command {
 				if t.Name == best {
 					used = "  (in use)"
 				}
-				fmt.Fprintf(a.out, "tier %-6s%6.1f GFLOP/s fp32, %6.1f bf16, one core%s\n", t.Name, products(t.F32), products(t.BF16), used)
+				fmt.Fprintf(a.out, "tier %-10s %6.1f GFLOP/s fp32, %6.1f bf16, one core%s\n", t.Name, products(t.F32, 1), products(t.BF16, 2), used)
 			}
 			fmt.Fprintf(a.out, "sha-256    %s/s, one core\n", humanize.Bytes(uint64(hashRate())))
 			fmt.Fprintln(a.out, "cuda       not in this build")
@@ -48,8 +48,8 @@ func doctorCommand(a *app) *cobra.Command {
 // measure is how long each measurement takes.
 const measure = 200 * time.Millisecond
 
-// products is the rate of a tier's inner loop in 10^9 operations a second.
-func products(f kernel.Dot) float64 {
+// products is the rate of a tier's inner loop in 10^9 operations a second; a word holds so many channels.
+func products(f kernel.Dot, channels float64) float64 {
 	const n = 512
 	var acc kernel.Tile
 	x := make([][kernel.MR][]float32, 1)
@@ -65,10 +65,10 @@ func products(f kernel.Dot) float64 {
 	}
 	start, rounds := time.Now(), 0
 	for time.Since(start) < measure {
-		f(&acc, x, w, n, kernel.MR)
+		f(&acc, x, w, n, kernel.MR, kernel.NR)
 		rounds++
 	}
-	return 2 * float64(rounds) * n * kernel.MR * kernel.NR / time.Since(start).Seconds() / 1e9
+	return 2 * channels * float64(rounds) * n * kernel.MR * kernel.NR / time.Since(start).Seconds() / 1e9
 }
 
 // hashRate is the rate of SHA-256 in bytes a second.

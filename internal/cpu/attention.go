@@ -20,10 +20,11 @@ type attention struct {
 	scale float32
 	dot   kernel.Dot
 
-	d, even, wide int // channels of a head; padded to even for bf16; padded to whole panels
-	keys          int // of a block, padded to whole panels
-	blocks        int // of keys
-	queries       int // tasks along the queries
+	d, words, wide int // channels of a head; their words; the channels padded to whole panels
+	keys           int // of a block, padded to whole panels
+	pairs          int // words of a column of keys
+	blocks         int // of keys
+	queries        int // tasks along the queries
 
 	q, k, v, out image
 	packed       []float32 // for each batch entry of the keys, head and block: key panels, then value panels
@@ -39,27 +40,27 @@ func (x *exec) newAttention(in *program.Instr, op *program.Attention) (*attentio
 	a := &attention{x: x, in: in, op: op, round: op.Prec == program.BF16, scale: float32(op.Scale * math.Log2E), dot: x.tier.F32}
 	a.q, a.k = imageOf(x.p.Shape(in.In[0]), nil), imageOf(x.p.Shape(in.In[1]), nil)
 	a.d = a.q.c / op.Heads
-	a.even = a.d
+	a.words = kernel.Words(a.d, a.round)
 	if a.round {
-		a.even += a.d & 1
 		a.dot = x.tier.BF16
 	}
 	a.wide = up(a.d, kernel.NR)
 	a.keys = up(min(a.k.w, kernel.KeyBlock), kernel.NR)
+	a.pairs = kernel.Words(a.keys, a.round)
 	a.blocks = (a.k.w + kernel.KeyBlock - 1) / kernel.KeyBlock
 	a.queries = (a.q.w + queryRows - 1) / queryRows
 	a.packing = packKeysJob{a}
-	return a, needs{shared: a.k.b * op.Heads * a.blocks * a.block(), worker: queryRows*(a.even+a.wide) + kernel.MR*a.keys, taps: 1}
+	return a, needs{shared: a.k.b * op.Heads * a.blocks * a.block(), worker: max(queryRows*(a.words+a.wide)+kernel.MR*a.keys, kernel.NR*a.words), taps: 1}
 }
 
 // block is the length of a packed block.
-func (a *attention) block() int { return a.keys * (a.even + a.wide) }
+func (a *attention) block() int { return a.keys*a.words + a.pairs*a.wide }
 
 // packedBlock is where a block's panels of keys and of values lie.
 func (a *attention) packedBlock(b, head, block int) (keys, values []float32) {
 	at := ((b*a.op.Heads+head)*a.blocks + block) * a.block()
-	keys = a.packed[at : at+a.keys*a.even]
-	return keys, a.packed[at+a.keys*a.even : at+a.block()]
+	keys = a.packed[at : at+a.keys*a.words]
+	return keys, a.packed[at+a.keys*a.words : at+a.block()]
 }
 
 func (a *attention) run() error {
@@ -72,31 +73,55 @@ func (a *attention) run() error {
 	return a.x.pool.do(a, a.q.b*a.op.Heads*a.queries, 2*len(a.q.data)*a.k.w/macsPerNanosecond)
 }
 
-// task packs one block of one head: keys as panels of [even][NR], values as panels of [keys][NR].
-func (j *packKeysJob) task(_ *worker, i int) {
+// task packs one block of one head: keys as panels of [words][NR], values as panels of [pairs][NR].
+func (j *packKeysJob) task(w *worker, i int) {
 	a, block, head, b := j.attention, i%j.blocks, i/j.blocks%j.op.Heads, i/j.blocks/j.op.Heads
 	k0 := block * kernel.KeyBlock
 	n := min(kernel.KeyBlock, a.k.w-k0)
 	keys, values := a.packedBlock(b, head, block)
 	from := (b*a.k.w+k0)*a.k.c + head*a.d
-	for p := 0; p < n; p += kernel.NR {
-		panel := keys[p*a.even : (p+kernel.NR)*a.even]
-		a.x.tier.Columns(panel, a.k.data[from+p*a.k.c:], a.k.c, a.d, min(kernel.NR, n-p))
-		clear(panel[a.d*kernel.NR:])
-	}
+	packKeys(&a.x.tier, keys, a.k.data[from:], a.k.c, a.d, n, a.round, w.scratch)
 	for c := 0; c < a.wide; c += kernel.NR {
-		panel, part := values[c*a.keys:(c+kernel.NR)*a.keys], min(kernel.NR, a.d-c)
-		if part < kernel.NR || n < a.keys {
-			clear(panel)
-		}
-		for k := range n {
-			copy(panel[k*kernel.NR:][:part], a.v.data[from+k*a.v.c+c:])
-		}
+		a.packValues(values[c*a.pairs:(c+kernel.NR)*a.pairs], a.v.data[from+c:], min(kernel.NR, a.d-c), n)
 	}
-	if a.round {
-		used := up(n, kernel.NR) * a.even
-		a.x.tier.RoundBF16(keys[:used], keys[:used])
-		a.x.tier.RoundBF16(values, values)
+}
+
+// packKeys packs n keys of d channels, step elements apart, as panels of [words][NR]; scratch holds NR*words.
+func packKeys(t *kernel.Tier, dst, keys []float32, step, d, n int, round bool, scratch []float32) {
+	words := kernel.Words(d, round)
+	for p := 0; p < n; p += kernel.NR {
+		panel, rows := dst[p*words:(p+kernel.NR)*words], min(kernel.NR, n-p)
+		if !round {
+			t.Columns(panel, keys[p*step:], step, d, rows)
+			continue
+		}
+		for r := range rows {
+			t.Pairs(scratch[r*words:(r+1)*words], keys[(p+r)*step:][:d])
+		}
+		t.Columns(panel, scratch, words, words, rows)
+	}
+}
+
+// noValue stands for the value after the last of an odd number.
+var noValue [kernel.NR]float32
+
+// packValues packs part channels of n values.
+func (a *attention) packValues(panel, values []float32, part, n int) {
+	if part < kernel.NR || n < a.keys {
+		clear(panel)
+	}
+	if !a.round {
+		for k := range n {
+			copy(panel[k*kernel.NR:][:part], values[k*a.v.c:])
+		}
+		return
+	}
+	for k := 0; k < n; k += 2 {
+		odd := noValue[:part]
+		if k+1 < n {
+			odd = values[(k+1)*a.v.c:][:part]
+		}
+		a.x.tier.PairRows(panel[k/2*kernel.NR:][:part], values[k*a.v.c:][:part], odd)
 	}
 }
 
@@ -112,7 +137,7 @@ func (a *attention) task(w *worker, i int) {
 	t := attending{attention: a, w: w, q0: i % a.queries * queryRows, head: i / a.queries % a.op.Heads, b: i / a.queries / a.op.Heads}
 	t.rows = min(queryRows, a.q.w-t.q0)
 	take := carver(w.scratch)
-	t.queries, t.sums, t.scores = take.floats(queryRows*a.even), take.floats(queryRows*a.wide), take.floats(kernel.MR*a.keys)
+	t.queries, t.sums, t.scores = take.floats(queryRows*a.words), take.floats(queryRows*a.wide), take.floats(kernel.MR*a.keys)
 	t.load()
 	for r := range t.rows {
 		w.soft[r] = kernel.NewSoftmax()
@@ -139,17 +164,16 @@ func (a *attention) task(w *worker, i int) {
 	}
 }
 
-// load copies the queries, rounded and padded for bf16.
+// load copies the queries, as words.
 func (t *attending) load() {
 	for r := range t.rows {
 		q := t.q.data[(t.b*t.q.w+t.q0+r)*t.q.c+t.head*t.d:][:t.d]
-		dst := t.queries[r*t.even:][:t.even]
-		if !t.round {
+		dst := t.queries[r*t.words:][:t.words]
+		if t.round {
+			t.x.tier.Pairs(dst, q)
+		} else {
 			copy(dst, q)
-			continue
 		}
-		t.x.tier.RoundBF16(dst[:t.d], q)
-		clear(dst[t.d:])
 	}
 }
 
@@ -157,21 +181,17 @@ func (t *attending) load() {
 func (t *attending) tile(keys, values []float32, r0, rows, k0, n int) {
 	taps, acc := t.w.taps[:1], &t.w.acc
 	for r := range kernel.MR {
-		taps[0][r] = t.queries[(r0+min(r, rows-1))*t.even:]
+		taps[0][r] = t.queries[(r0+min(r, rows-1))*t.words:]
 	}
 	for p := 0; p < n; p += kernel.NR {
 		clear(acc[:])
-		t.dot(acc, taps, keys[p*t.even:], t.even, rows)
+		t.dot(acc, taps, keys[p*t.words:], t.words, rows, min(kernel.NR, n-p))
 		for r := range rows {
 			*(*[kernel.NR]float32)(t.scores[r*t.keys+p:]) = [kernel.NR]float32(acc[r*kernel.NR:])
 		}
 	}
-	even := n
-	if t.round {
-		even += n & 1
-	}
 	for r := range rows {
-		t.weigh(&t.w.soft[r0+r], t.scores[r*t.keys:][:even], t.sums[(r0+r)*t.wide:][:t.wide], t.q0+r0+r-k0, n)
+		t.weigh(&t.w.soft[r0+r], t.scores[r*t.keys:][:n], t.sums[(r0+r)*t.wide:][:t.wide], t.q0+r0+r-k0, n)
 	}
 	for r := range kernel.MR {
 		taps[0][r] = t.scores[min(r, rows-1)*t.keys:]
@@ -180,7 +200,7 @@ func (t *attending) tile(keys, values []float32, r0, rows, k0, n int) {
 		for r := range rows {
 			*(*[kernel.NR]float32)(acc[r*kernel.NR:]) = [kernel.NR]float32(t.sums[(r0+r)*t.wide+c:])
 		}
-		t.dot(acc, taps, values[c*t.keys:], even, rows)
+		t.dot(acc, taps, values[c*t.pairs:], kernel.Words(n, t.round), rows, min(kernel.NR, t.d-c))
 		for r := range rows {
 			*(*[kernel.NR]float32)(t.sums[(r0+r)*t.wide+c:]) = [kernel.NR]float32(acc[r*kernel.NR:])
 		}
@@ -203,6 +223,6 @@ func (t *attending) weigh(soft *kernel.Softmax, s, sums []float32, last, n int) 
 		sums[i] *= factor
 	}
 	if t.round {
-		t.x.tier.RoundBF16(s, s)
+		t.x.tier.Pairs(s[:kernel.Words(n, true)], s)
 	}
 }

@@ -17,11 +17,11 @@ type columns struct {
 	scale float32
 	dot   kernel.Dot
 
-	d, even, keys, blocks int
-	q, k                  image
-	out                   []float32
+	d, words, keys, blocks int // channels of a head; their words; keys of a block, padded to whole panels; blocks
+	q, k                   image
+	out                    []float32
 
-	packed []float32   // for each batch entry, head and block: panels [even][NR]
+	packed []float32   // for each batch entry, head and block: panels [words][NR]
 	rows   [][]float32 // of each batch entry and head: for each query its maximum, then for each the reciprocal of its sum
 	sums   []float32   // [batch, head, keys]
 
@@ -40,9 +40,8 @@ func (x *exec) newColumns(in *program.Instr, op *program.AttentionColumns) (*col
 	c := &columns{x: x, in: in, op: op, round: op.Prec == program.BF16, scale: float32(op.Scale * math.Log2E), dot: x.tier.F32}
 	c.q, c.k = imageOf(x.p.Shape(in.In[0]), nil), imageOf(x.p.Shape(in.In[1]), nil)
 	c.d = c.q.c / op.Heads
-	c.even = c.d
+	c.words = kernel.Words(c.d, c.round)
 	if c.round {
-		c.even += c.d & 1
 		c.dot = x.tier.BF16
 	}
 	c.keys = up(min(c.k.w, kernel.KeyBlock), kernel.NR)
@@ -50,14 +49,14 @@ func (x *exec) newColumns(in *program.Instr, op *program.AttentionColumns) (*col
 	c.rows = make([][]float32, c.q.b*op.Heads)
 	c.packing, c.tops, c.adding = columnsPack{c}, columnsTops{c}, columnsAdd{c}
 	pairs := c.q.b * op.Heads
-	return c, needs{shared: pairs * (c.blocks*c.keys*c.even + 2*c.q.w + c.k.w), worker: kernel.MR*c.even + kernel.MR*c.keys, taps: 1}
+	return c, needs{shared: pairs * (c.blocks*c.keys*c.words + 2*c.q.w + c.k.w), worker: max(kernel.MR*(c.words+c.keys), kernel.NR*c.words), taps: 1}
 }
 
 func (c *columns) run() error {
 	c.q, c.k, c.out = c.x.image(c.in.In[0]), c.x.image(c.in.In[1]), c.x.f32(c.in.Out[0])
 	pairs := c.q.b * c.op.Heads
 	take := carver(c.x.shared)
-	c.packed = take.floats(pairs * c.blocks * c.keys * c.even)
+	c.packed = take.floats(pairs * c.blocks * c.keys * c.words)
 	for i := range c.rows {
 		c.rows[i] = take.floats(2 * c.q.w)
 	}
@@ -95,7 +94,7 @@ func (c *columns) average() {
 
 // panels are the packed keys of one block of one head.
 func (c *columns) panels(pair, block int) []float32 {
-	n := c.keys * c.even
+	n := c.keys * c.words
 	return c.packed[(pair*c.blocks+block)*n:][:n]
 }
 
@@ -105,34 +104,24 @@ func (c *columns) span(block int) (from, n int) {
 	return from, min(kernel.KeyBlock, c.k.w-from)
 }
 
-func (j *columnsPack) task(_ *worker, i int) {
+func (j *columnsPack) task(w *worker, i int) {
 	c, block, pair := j.columns, i%j.blocks, i/j.blocks
 	b, head := pair/c.op.Heads, pair%c.op.Heads
 	k0, n := c.span(block)
-	keys := c.panels(pair, block)
-	for p := 0; p < n; p += kernel.NR {
-		panel := keys[p*c.even : (p+kernel.NR)*c.even]
-		c.x.tier.Columns(panel, c.k.data[(b*c.k.w+k0+p)*c.k.c+head*c.d:], c.k.c, c.d, min(kernel.NR, n-p))
-		clear(panel[c.d*kernel.NR:])
-	}
-	if c.round {
-		used := up(n, kernel.NR) * c.even
-		c.x.tier.RoundBF16(keys[:used], keys[:used])
-	}
+	packKeys(&c.x.tier, c.panels(pair, block), c.k.data[(b*c.k.w+k0)*c.k.c+head*c.d:], c.k.c, c.d, n, c.round, w.scratch)
 }
 
 // scores makes the scaled scores of rows queries from q0 on against one block, without the scale: MR rows, c.keys apart.
 func (c *columns) scores(w *worker, pair, block, q0, rows int) []float32 {
 	b, head := pair/c.op.Heads, pair%c.op.Heads
 	take := carver(w.scratch)
-	queries, scores := take.floats(kernel.MR*c.even), take.floats(kernel.MR*c.keys)
+	queries, scores := take.floats(kernel.MR*c.words), take.floats(kernel.MR*c.keys)
 	taps := w.taps[:1]
 	for r := range kernel.MR {
-		row := queries[r*c.even:][:c.even]
+		row := queries[r*c.words:][:c.words]
 		src := c.q.data[(b*c.q.w+q0+min(r, rows-1))*c.q.c+head*c.d:][:c.d]
 		if c.round {
-			c.x.tier.RoundBF16(row[:c.d], src)
-			clear(row[c.d:])
+			c.x.tier.Pairs(row, src)
 		} else {
 			copy(row, src)
 		}
@@ -142,7 +131,7 @@ func (c *columns) scores(w *worker, pair, block, q0, rows int) []float32 {
 	keys := c.panels(pair, block)
 	for p := 0; p < n; p += kernel.NR {
 		clear(w.acc[:])
-		c.dot(&w.acc, taps, keys[p*c.even:], c.even, rows)
+		c.dot(&w.acc, taps, keys[p*c.words:], c.words, rows, min(kernel.NR, n-p))
 		for r := range rows {
 			*(*[kernel.NR]float32)(scores[r*c.keys+p:]) = [kernel.NR]float32(w.acc[r*kernel.NR:])
 		}

@@ -59,7 +59,7 @@ func (p *product) pack(dst, scratch []float32, i int) {
 	}
 }
 
-// roundJob copies an operand of a bf16 product, rounded, its channels padded to stride; a task is some pixels.
+// roundJob makes words of an operand of a bf16 product, stride for each pixel; a task is some pixels.
 type roundJob struct {
 	x      *exec
 	src    image
@@ -76,12 +76,11 @@ func (j *roundJob) run() error {
 
 func (j *roundJob) task(_ *worker, i int) {
 	im, lo, hi := &j.src, i*roundPixels, min(j.src.pixels(), (i+1)*roundPixels)
-	if j.stride == im.c {
-		j.x.tier.RoundBF16(j.dst[lo*im.c:hi*im.c], im.data[lo*im.c:hi*im.c])
+	if 2*j.stride == im.c {
+		j.x.tier.Pairs(j.dst[lo*j.stride:hi*j.stride], im.data[lo*im.c:hi*im.c])
 		return
 	}
 	for p := lo; p < hi; p++ {
-		j.x.tier.RoundBF16(j.dst[p*j.stride:p*j.stride+im.c], im.data[p*im.c:(p+1)*im.c])
-		clear(j.dst[p*j.stride+im.c : (p+1)*j.stride])
+		j.x.tier.Pairs(j.dst[p*j.stride:(p+1)*j.stride], im.data[p*im.c:(p+1)*im.c])
 	}
 }

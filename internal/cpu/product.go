@@ -5,8 +5,8 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
-// product computes linear layers and convolutions. A task is a group of panels (of 16 outputs each; with gates, those
-// of 16 values and then of their 16 gates) over a stretch of rows: it packs the panels' weights,
+// product computes linear layers and convolutions. A task is a group of panels (of NR outputs each; with gates, those
+// of NR values and then of their gates) over a stretch of rows: it packs the panels' weights,
 // unless they are kept, and runs them over its rows.
 type product struct {
 	x     *exec
@@ -44,7 +44,7 @@ type segment struct {
 	w      kernel.Weight
 	panel  int  // offset of its weights in a panel
 	tap    int  // its first tap among those of all segments
-	even   int  // channels of a tap in a panel
+	words  int  // of a tap
 	linear bool // output row i is made of input pixel i
 	round  roundJob
 }
@@ -62,15 +62,14 @@ func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, nee
 		s.Segment = &op.Segments[i]
 		s.x, s.w = imageOf(x.p.Shape(in.In[s.X]), nil), x.weights[in.In[s.W]]
 		taps := s.KH * s.KW
-		s.panel, s.tap, s.even = p.panel, n.taps, s.x.c
+		s.panel, s.tap, s.words = p.panel, n.taps, kernel.Words(s.x.c, p.round)
 		s.linear = taps == 1 && s.Stride == 1 && s.PadTop == 0 && s.PadLeft == 0 &&
 			(s.x.h == p.out.h && s.x.w == p.out.w || len(x.p.Shape(in.In[s.X])) != 4)
 		if p.round {
-			s.even += s.even & 1
-			n.shared += s.x.pixels() * s.even
+			n.shared += s.x.pixels() * s.words
 		}
 		p.panel += kernel.PanelLen(s.x.c, taps, p.round)
-		p.border = max(p.border, s.even)
+		p.border = max(p.border, s.words)
 		p.transposing = max(p.transposing, kernel.PackScratch(taps))
 		n.taps += taps
 	}
@@ -144,7 +143,7 @@ func (p *product) run() error {
 	return p.taking.run()
 }
 
-// operands places the inputs: for bf16 each is rounded once, its channels padded to even.
+// operands places the inputs: for bf16 each is rounded once, to words of two channels.
 func (p *product) operands() error {
 	take := carver(p.x.shared)
 	for i := range p.segs {
@@ -153,11 +152,11 @@ func (p *product) operands() error {
 		if !p.round {
 			continue
 		}
-		s.round = roundJob{x: p.x, src: s.x, dst: take.floats(s.x.pixels() * s.even), stride: s.even}
+		s.round = roundJob{x: p.x, src: s.x, dst: take.floats(s.x.pixels() * s.words), stride: s.words}
 		if err := s.round.run(); err != nil {
 			return err
 		}
-		s.x.data, s.x.stride = s.round.dst, s.even
+		s.x.data, s.x.stride = s.round.dst, s.words
 	}
 	return nil
 }
@@ -206,10 +205,11 @@ func (p *product) tiles(w *worker, zeros, panels []float32, first, n, r0, rows i
 
 // sum computes one panel, of outputs from n0 on but below end.
 func (p *product) sum(w *worker, acc *kernel.Tile, panel kernel.Panel, n0, end, r0, rows int) {
-	p.begin(acc, n0, min(kernel.NR, end-n0), r0, rows)
+	cols := min(kernel.NR, end-n0)
+	p.begin(acc, n0, cols, r0, rows)
 	for i := range p.segs {
 		s := &p.segs[i]
-		p.dot(acc, w.taps[s.tap:s.tap+s.KH*s.KW], panel[s.panel:], s.even, rows)
+		p.dot(acc, w.taps[s.tap:s.tap+s.KH*s.KW], panel[s.panel:], s.words, rows, cols)
 	}
 }
 

@@ -4,22 +4,25 @@ package kernel
 
 //go:generate go run ./_gen
 
-// f32AVX2 adds taps*n fp32 terms to acc: x points at one array of rows for each tap, w at
-// taps*n channels of NR weights. 0 < taps, 0 <= n, 0 < rows <= MR.
+// f32AVX2 adds fp32 terms to up to 4 rows of 16 columns; see [assembly].
 //
 //go:noescape
-func f32AVX2(acc *Tile, x *[MR][]float32, w *float32, taps, n, rows int)
+func f32AVX2(acc *float32, x *[]float32, w *float32, taps, n, rows int)
 
-// bf16AVX2 is f32AVX2 with the odd channel of each pair first and results
-// flushed to zero; n is even. It sets that mode for its own time.
+// bf16AVX2 does so with words of two channels. Subnormal numbers are zero for its own time.
 //
 //go:noescape
-func bf16AVX2(acc *Tile, x *[MR][]float32, w *float32, taps, n, rows int)
+func bf16AVX2(acc *float32, x *[]float32, w *float32, taps, n, rows int)
+
+// pairsAVX2 makes n words, a multiple of 8.
+//
+//go:noescape
+func pairsAVX2(dst, x *float32, n int)
+
+//go:noescape
+func pairRowsAVX2(dst, x, y *float32, n int)
 
 // The functions below treat n >= 1 elements; see [Tier] and internal/numeric.
-
-//go:noescape
-func roundBF16AVX2(dst, x *float32, n int)
 
 //go:noescape
 func siluAVX2(dst, x *float32, n int)
@@ -60,7 +63,7 @@ func blockMomentsAVX2(mean, m2, x *float32, channels, stride, n int, inv, share,
 //go:noescape
 func mergeMomentsAVX2(mean, m2, meanB, m2B *float32, n int, share, weight float32)
 
-// The transposes treat a multiple of 8 elements of 16 rows, step bytes apart.
+// The transposes treat a multiple of 8 elements of 16 rows, step bytes apart, into columns of NR.
 
 //go:noescape
 func transposeF32AVX2(dst *float32, src *byte, step, n int)

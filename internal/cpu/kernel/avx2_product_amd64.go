@@ -2,40 +2,57 @@
 
 package kernel
 
-// mostTerms bounds the channels of one call, and so the time (about 30 us) for which its
+// mostTerms bounds the words of one call, and so the time (below 200 us) for which its
 // goroutine cannot be preempted.
-const mostTerms = 1 << 14
+const mostTerms = 1 << 13
 
-func productF32AVX2(acc *Tile, x [][MR][]float32, w Panel, n, rows int) {
-	productAVX2(acc, x, w, n, rows, false)
+// assembly is a loop over some rows and columns of a tile, at acc: x points at the first of its rows in the first array of
+// rows, w at its first column. 0 < taps, 0 <= n, 0 < rows.
+type assembly func(acc *float32, x *[]float32, w *float32, taps, n, rows int)
+
+func productF32AVX2(acc *Tile, x [][MR][]float32, w Panel, n, rows, cols int) {
+	inCalls(acc, x, w, n, rows, cols, tileF32AVX2)
 }
 
-func productBF16AVX2(acc *Tile, x [][MR][]float32, w Panel, n, rows int) {
-	productAVX2(acc, x, w, n, rows, true)
+func productBF16AVX2(acc *Tile, x [][MR][]float32, w Panel, n, rows, cols int) {
+	inCalls(acc, x, w, n, rows, cols, tileBF16AVX2)
 }
 
-// productAVX2 checks what the assembly does not, and cuts long sums into several calls.
-func productAVX2(acc *Tile, x [][MR][]float32, w Panel, n, rows int, round bool) {
-	if n == 0 || rows == 0 {
+// tile is one call over a whole tile.
+type tile func(acc *Tile, x [][MR][]float32, w Panel, n, rows, cols int)
+
+func tileF32AVX2(acc *Tile, x [][MR][]float32, w Panel, n, rows, cols int) {
+	for j := 0; j < cols; j += 16 {
+		for r := 0; r < rows; r += 4 {
+			f32AVX2(&acc[r*NR+j], &x[0][r], &w[j], len(x), n, min(4, rows-r))
+		}
+	}
+}
+
+func tileBF16AVX2(acc *Tile, x [][MR][]float32, w Panel, n, rows, cols int) {
+	for j := 0; j < cols; j += 16 {
+		for r := 0; r < rows; r += 4 {
+			bf16AVX2(&acc[r*NR+j], &x[0][r], &w[j], len(x), n, min(4, rows-r))
+		}
+	}
+}
+
+// inCalls checks what the assembly does not, and cuts long sums into several calls.
+func inCalls(acc *Tile, x [][MR][]float32, w Panel, n, rows, cols int, f tile) {
+	if n == 0 || rows == 0 || cols == 0 {
 		return
 	}
+	rows, cols = min(rows, MR), min(cols, NR)
 	w = w[:len(x)*n*NR]
 	for t := range x {
 		for r := range x[t] {
 			_ = x[t][r][n-1]
 		}
 	}
-	call := func(x [][MR][]float32, w Panel, n int) {
-		if round {
-			bf16AVX2(acc, &x[0], &w[0], len(x), n, min(rows, MR))
-		} else {
-			f32AVX2(acc, &x[0], &w[0], len(x), n, min(rows, MR))
-		}
-	}
 	if n <= mostTerms {
 		for each := max(1, mostTerms/n); len(x) > 0; {
 			taps := min(each, len(x))
-			call(x[:taps], w, n)
+			f(acc, x[:taps], w, n, rows, cols)
 			x, w = x[taps:], w[taps*n*NR:]
 		}
 		return
@@ -46,7 +63,17 @@ func productAVX2(acc *Tile, x [][MR][]float32, w Panel, n, rows int, round bool)
 			for r := range part[0] {
 				part[0][r] = part[0][r][c:]
 			}
-			call(part[:], w[(t*n+c)*NR:], min(mostTerms, n-c))
+			f(acc, part[:], w[(t*n+c)*NR:], min(mostTerms, n-c), rows, cols)
 		}
 	}
+}
+
+func pairsInCalls(dst, x []float32) {
+	dst = dst[:(len(x)+1)/2]
+	for len(x) >= 16 {
+		n := min(len(x)/2&^7, mostElements)
+		pairsAVX2(&dst[0], &x[0], n)
+		dst, x = dst[n:], x[2*n:]
+	}
+	pairs(dst, x)
 }

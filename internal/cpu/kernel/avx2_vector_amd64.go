@@ -108,16 +108,11 @@ func transposeInCalls(dst []float32, w *Weight, at, step, n int) {
 		return
 	}
 	_, _ = dst[n*NR-1], w.Data[(at+(NR-1)*step+n)*size-1]
+	f := [...]func(*float32, *byte, int, int){F32: transposeF32AVX2, F16: transposeF16AVX2, BF16: transposeBF16AVX2}[w.Format]
 	for e := 0; e < whole; {
 		k := min(whole-e, mostElements/NR)
-		src, to := &w.Data[(at+e)*size], &dst[e*NR]
-		switch w.Format {
-		case F16:
-			transposeF16AVX2(to, src, step*size, k)
-		case BF16:
-			transposeBF16AVX2(to, src, step*size, k)
-		default:
-			transposeF32AVX2(to, src, step*size, k)
+		for j := 0; j < NR; j += 16 {
+			f(&dst[e*NR+j], &w.Data[(at+j*step+e)*size], step*size, k)
 		}
 		e += k
 	}
@@ -133,7 +128,9 @@ func columnsInCalls(dst, x []float32, step, n, rows int) {
 		return
 	}
 	_, _ = dst[n*NR-1], x[(NR-1)*step+n-1]
-	transposeF32AVX2(&dst[0], (*byte)(unsafe.Pointer(&x[0])), 4*step, whole)
+	for j := 0; j < NR; j += 16 {
+		transposeF32AVX2(&dst[j], (*byte)(unsafe.Pointer(&x[j*step])), 4*step, whole)
+	}
 	if whole < n {
 		columns(dst[whole*NR:], x[whole:], step, n-whole, rows)
 	}

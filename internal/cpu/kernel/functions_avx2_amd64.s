@@ -4,15 +4,14 @@
 
 #include "textflag.h"
 
-// func roundBF16AVX2(dst, x *float32, n int)
-TEXT ·roundBF16AVX2(SB), NOSPLIT, $0-24
+// func pairsAVX2(dst, x *float32, n int)
+TEXT ·pairsAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ n+16(FP), CX
-	SUBQ $8, CX
-	JLT tail
 loop:
 	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
 	VPSRLD $16, Y0, Y8
 	VPAND constants<>+0(SB), Y8, Y8
 	VPADDD constants<>+32(SB), Y8, Y8
@@ -28,9 +27,81 @@ loop:
 	VORPS constants<>+192(SB), Y8, Y8
 	VBLENDVPS Y10, Y8, Y9, Y9
 	VMOVUPS Y9, Y0
+	VPSRLD $16, Y1, Y8
+	VPAND constants<>+0(SB), Y8, Y8
+	VPADDD constants<>+32(SB), Y8, Y8
+	VPADDD Y1, Y8, Y9
+	VANDPS constants<>+64(SB), Y9, Y9
+	VANDPS constants<>+96(SB), Y1, Y10
+	VMOVUPS constants<>+128(SB), Y8
+	VPCMPGTD Y10, Y8, Y10
+	VANDPS constants<>+160(SB), Y1, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VCMPPS $3, Y1, Y1, Y10
+	VANDPS constants<>+64(SB), Y1, Y8
+	VORPS constants<>+192(SB), Y8, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VMOVUPS Y9, Y1
+	VSHUFPS $136, Y1, Y0, Y2
+	VSHUFPS $221, Y1, Y0, Y3
+	VPSRLD $16, Y2, Y2
+	VORPS Y3, Y2, Y2
+	VPERMQ $216, Y2, Y2
+	VMOVUPS Y2, (DI)
+	ADDQ $64, SI
+	ADDQ $32, DI
+	SUBQ $8, CX
+	JNZ loop
+	VZEROUPPER
+	RET
+
+// func pairRowsAVX2(dst, x, y *float32, n int)
+TEXT ·pairRowsAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), CX
+	SUBQ $8, CX
+	JLT tail
+loop:
+	VMOVUPS (SI), Y0
+	VMOVUPS (DX), Y1
+	VPSRLD $16, Y0, Y8
+	VPAND constants<>+0(SB), Y8, Y8
+	VPADDD constants<>+32(SB), Y8, Y8
+	VPADDD Y0, Y8, Y9
+	VANDPS constants<>+64(SB), Y9, Y9
+	VANDPS constants<>+96(SB), Y0, Y10
+	VMOVUPS constants<>+128(SB), Y8
+	VPCMPGTD Y10, Y8, Y10
+	VANDPS constants<>+160(SB), Y0, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VCMPPS $3, Y0, Y0, Y10
+	VANDPS constants<>+64(SB), Y0, Y8
+	VORPS constants<>+192(SB), Y8, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VMOVUPS Y9, Y0
+	VPSRLD $16, Y1, Y8
+	VPAND constants<>+0(SB), Y8, Y8
+	VPADDD constants<>+32(SB), Y8, Y8
+	VPADDD Y1, Y8, Y9
+	VANDPS constants<>+64(SB), Y9, Y9
+	VANDPS constants<>+96(SB), Y1, Y10
+	VMOVUPS constants<>+128(SB), Y8
+	VPCMPGTD Y10, Y8, Y10
+	VANDPS constants<>+160(SB), Y1, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VCMPPS $3, Y1, Y1, Y10
+	VANDPS constants<>+64(SB), Y1, Y8
+	VORPS constants<>+192(SB), Y8, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VMOVUPS Y9, Y1
+	VPSRLD $16, Y0, Y0
+	VORPS Y1, Y0, Y0
 	VMOVUPS Y0, (DI)
 	ADDQ $32, SI
 	ADDQ $32, DI
+	ADDQ $32, DX
 	SUBQ $8, CX
 	JGE loop
 tail:
@@ -41,6 +112,7 @@ tail:
 	SUBQ CX, AX
 	VMOVUPS (AX), Y15
 	VMASKMOVPS (SI), Y15, Y0
+	VMASKMOVPS (DX), Y15, Y1
 	VPSRLD $16, Y0, Y8
 	VPAND constants<>+0(SB), Y8, Y8
 	VPADDD constants<>+32(SB), Y8, Y8
@@ -56,6 +128,23 @@ tail:
 	VORPS constants<>+192(SB), Y8, Y8
 	VBLENDVPS Y10, Y8, Y9, Y9
 	VMOVUPS Y9, Y0
+	VPSRLD $16, Y1, Y8
+	VPAND constants<>+0(SB), Y8, Y8
+	VPADDD constants<>+32(SB), Y8, Y8
+	VPADDD Y1, Y8, Y9
+	VANDPS constants<>+64(SB), Y9, Y9
+	VANDPS constants<>+96(SB), Y1, Y10
+	VMOVUPS constants<>+128(SB), Y8
+	VPCMPGTD Y10, Y8, Y10
+	VANDPS constants<>+160(SB), Y1, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VCMPPS $3, Y1, Y1, Y10
+	VANDPS constants<>+64(SB), Y1, Y8
+	VORPS constants<>+192(SB), Y8, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VMOVUPS Y9, Y1
+	VPSRLD $16, Y0, Y0
+	VORPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)
 done:
 	VZEROUPPER

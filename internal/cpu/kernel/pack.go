@@ -25,53 +25,56 @@ type Weight struct {
 	C, Taps int
 }
 
-// PanelLen is the length of a packed panel of c channels; round says that channels are padded to even.
-func PanelLen(c, taps int, round bool) int {
-	if round {
-		c += c & 1
-	}
-	return c * taps * NR
-}
+// PanelLen is the length of a packed panel of c channels of taps.
+func PanelLen(c, taps int, round bool) int { return Words(c, round) * taps * NR }
 
-// packSquare is the number of elements of each output that Pack transposes at once where a
-// weight has several taps.
+// packSquare is the number of elements of each output that Pack transposes at once.
 const packSquare = 144
 
 // PackScratch is the length of Pack's working memory for a weight of so many taps.
-func PackScratch(taps int) int { return max(packSquare, taps) * NR }
+func PackScratch(taps int) int { return max(packSquare, 2*taps) * NR }
 
-// Pack writes channels [from,from+c) of outputs [n0,n0+NR) of w as panels, one a tap: element
-// (tap*c + channel)*NR + j. Outputs from n on are zero. round rounds to bf16
-// and pads the channels of a tap to an even count.
+// noChannel is the upper half of a word that ends an odd number of channels.
+var noChannel [NR]float32
+
+// Pack writes channels [from,from+c) of outputs [n0,n0+NR) of w as panels, one a tap: element (tap*words + word)*NR + j.
+// Outputs from n on are zero. round makes words of two channels, rounded to bf16.
 func (t *Tier) Pack(dst Panel, scratch []float32, w *Weight, from, c, n0, n int, round bool) {
-	padded := c
-	if round {
-		padded += c & 1
-	}
-	dst = dst[:padded*w.Taps*NR]
+	words := Words(c, round)
+	dst = dst[:words*w.Taps*NR]
 	at, step := (n0*w.C+from)*w.Taps, w.C*w.Taps
 	columns := t.Transpose
 	if n-n0 < NR {
 		columns = func(dst []float32, w *Weight, at, step, count int) { transposeSome(dst, w, at, step, count, n-n0) }
 	}
-	if w.Taps == 1 {
+	if w.Taps == 1 && !round {
 		columns(dst, w, at, step, c)
-	} else {
-		each := max(1, packSquare/w.Taps)
-		for ch := 0; ch < c; ch += each {
-			k := min(each, c-ch)
-			columns(scratch, w, at+ch*w.Taps, step, k*w.Taps)
-			for e := range k * w.Taps {
-				to := (e%w.Taps*padded + ch + e/w.Taps) * NR
-				*(*[NR]float32)(dst[to:]) = [NR]float32(scratch[e*NR:])
+		return
+	}
+	each := max(2, packSquare/w.Taps) &^ 1
+	for ch := 0; ch < c; ch += each {
+		k := min(each, c-ch)
+		columns(scratch, w, at+ch*w.Taps, step, k*w.Taps)
+		for tap := range w.Taps {
+			if round {
+				t.packPairs(dst[(tap*words+ch/2)*NR:], scratch[tap*NR:], w.Taps*NR, k)
+				continue
+			}
+			for e := range k {
+				*(*[NR]float32)(dst[(tap*words+ch+e)*NR:]) = [NR]float32(scratch[(e*w.Taps+tap)*NR:])
 			}
 		}
 	}
-	for tap := 0; tap < w.Taps && padded > c; tap++ {
-		clear(dst[(tap*padded+c)*NR:][:NR])
-	}
-	if round {
-		t.RoundBF16(dst, dst)
+}
+
+// packPairs makes words of k channels of NR outputs, step elements apart.
+func (t *Tier) packPairs(dst, channels []float32, step, k int) {
+	for e := 0; e < k; e += 2 {
+		odd := noChannel[:]
+		if e+1 < k {
+			odd = channels[(e+1)*step:][:NR]
+		}
+		t.PairRows(dst[e/2*NR:][:NR], channels[e*step:][:NR], odd)
 	}
 }
 

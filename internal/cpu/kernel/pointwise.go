@@ -39,13 +39,6 @@ func add(dst, x, y []float32) {
 	}
 }
 
-// roundBF16 rounds operands of a bf16 product.
-func roundBF16(dst, src []float32) {
-	for i, v := range src {
-		dst[i] = numeric.RoundBF16(v)
-	}
-}
-
 // Affine writes x*mul + add, two roundings.
 func Affine(dst, x []float32, mul, add float32) {
 	for i, v := range x {

@@ -6,11 +6,13 @@ type Tier struct {
 	Name string
 	// F32 adds fp32 terms, one IEEE fused multiply-add each.
 	F32 Dot
-	// BF16 adds terms of rounded operands in pairs, odd channel first, with flush to
-	// zero; n is even.
+	// BF16 adds terms of words of two channels, the odd one first; accumulators below 2^-126 are zero before
+	// and after each addition.
 	BF16 Dot
-	// RoundBF16 rounds operands of a bf16 product.
-	RoundBF16 func(dst, src []float32)
+	// Pairs makes words of neighbouring channels, rounded to bf16: len(dst) = (len(x)+1)/2.
+	Pairs func(dst, x []float32)
+	// PairRows makes words whose even channels are a and odd ones b.
+	PairRows func(dst, a, b []float32)
 	// SiLU, GELU and QuickGELU are those of package numeric, element by element.
 	SiLU, GELU, QuickGELU func(dst, x []float32)
 	// MulGELU writes x * GELU(y).
@@ -42,7 +44,7 @@ type Tier struct {
 
 // Plain is the oracle: plain Go.
 var Plain = Tier{
-	Name: "go", F32: productF32, BF16: productBF16, RoundBF16: roundBF16,
+	Name: "go", F32: productF32, BF16: productBF16, Pairs: pairs, PairRows: pairRows,
 	SiLU: silu, GELU: gelu, QuickGELU: quickGELU, MulGELU: mulGELU, Add: add,
 	ScaleMax: scaleMax, Exp2Sum: exp2Sum,
 	Sum: sum, Squares: squares, Normalize: normalize, Scale: scale,

@@ -6,17 +6,39 @@ import "golang.org/x/sys/cpu"
 
 // AVX2 is the tier for processors with AVX2, FMA and F16C (Intel since 2013, AMD since 2015).
 var AVX2 = Tier{
-	Name: "avx2", F32: productF32AVX2, BF16: productBF16AVX2,
-	RoundBF16: ofOne(roundBF16AVX2), SiLU: ofOne(siluAVX2), GELU: ofOne(geluAVX2), QuickGELU: ofOne(quickGELUAVX2),
+	Name: "avx2", F32: productF32AVX2, BF16: productBF16AVX2, Pairs: pairsInCalls, PairRows: ofTwo(pairRowsAVX2),
+	SiLU: ofOne(siluAVX2), GELU: ofOne(geluAVX2), QuickGELU: ofOne(quickGELUAVX2),
 	MulGELU: ofTwo(mulGELUAVX2), Add: ofTwo(addAVX2),
 	ScaleMax: scaleMaxInCalls, Exp2Sum: exp2SumInCalls,
 	Sum: sumInCalls, Squares: squaresInCalls, Normalize: normalizeInCalls, Scale: scaleInCalls,
 	BlockMoments: blockMomentsInCalls, MergeMoments: mergeMomentsInCalls, Transpose: transposeInCalls, Columns: columnsInCalls,
 }
 
+// AVX512 is the tier for processors with AVX-512 (F, BW, DQ, VL): products in tiles of 64 bytes, the rest as AVX2.
+var AVX512 = AVX2.with("avx512", productF32AVX512, productBF16AVX512)
+
+// AVX512BF16 is the tier for processors that have dot products of bf16 pairs too (Intel since 2020, AMD since 2022).
+var AVX512BF16 = AVX2.with("avx512bf16", productF32AVX512, productBF16Dot)
+
+// with is a tier with other products.
+func (t Tier) with(name string, f32, bf16 Dot) Tier {
+	t.Name, t.F32, t.BF16 = name, f32, bf16
+	return t
+}
+
 func machineTiers() []Tier {
-	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C {
-		return []Tier{AVX2}
+	var tiers []Tier
+	x := &cpu.X86
+	if !x.HasAVX2 || !x.HasFMA || !x.HasF16C {
+		return nil
 	}
-	return nil
+	tiers = append(tiers, AVX2)
+	if !x.HasAVX512F || !x.HasAVX512BW || !x.HasAVX512DQ || !x.HasAVX512VL {
+		return tiers
+	}
+	tiers = append(tiers, AVX512)
+	if x.HasAVX512BF16 && dotsAsDefined(productBF16Dot) {
+		tiers = append(tiers, AVX512BF16)
+	}
+	return tiers
 }

@@ -17,7 +17,7 @@ func functions(a *asm) {
 		})
 		a.end()
 	}
-	unary("roundBF16AVX2", func(a *asm) { a.roundBF16(y(0)) })
+	pairs(a)
 	unary("siluAVX2", func(a *asm) {
 		a.xor(y(0), bits(1<<31), y(1))
 		a.exp(y(1))
@@ -53,6 +53,46 @@ func functions(a *asm) {
 		a.mul(y(7), y(0), y(0))
 	})
 	softmax(a)
+}
+
+// pairs writes the making of words of two channels.
+func pairs(a *asm) {
+	a.func_("func pairsAVX2(dst, x *float32, n int)", "pairsAVX2", 0, 24)
+	a.op("MOVQ", arg("dst", 0), "DI")
+	a.op("MOVQ", arg("x", 8), "SI")
+	a.op("MOVQ", arg("n", 16), "CX")
+	a.label("loop")
+	a.load("(SI)", y(0))
+	a.load("32(SI)", y(1))
+	a.roundBF16(y(0))
+	a.roundBF16(y(1))
+	a.op("VSHUFPS", imm(0x88), y(1), y(0), y(2)) // even channels, the halves of both operands interleaved
+	a.op("VSHUFPS", imm(0xdd), y(1), y(0), y(3))
+	a.op("VPSRLD", imm(16), y(2), y(2))
+	a.or(y(2), y(3), y(2))
+	a.op("VPERMQ", imm(0xd8), y(2), y(2))
+	a.load(y(2), "(DI)")
+	a.op("ADDQ", imm(64), "SI")
+	a.op("ADDQ", imm(32), "DI")
+	a.op("SUBQ", imm(8), "CX")
+	a.op("JNZ", "loop")
+	a.end()
+
+	a.func_("func pairRowsAVX2(dst, x, y *float32, n int)", "pairRowsAVX2", 0, 32)
+	a.op("MOVQ", arg("dst", 0), "DI")
+	a.op("MOVQ", arg("x", 8), "SI")
+	a.op("MOVQ", arg("y", 16), "DX")
+	a.op("MOVQ", arg("n", 24), "CX")
+	a.elements("", "CX", []string{"SI", "DI", "DX"}, func(tail bool) {
+		a.get(tail, "(SI)", y(0))
+		a.get(tail, "(DX)", y(1))
+		a.roundBF16(y(0))
+		a.roundBF16(y(1))
+		a.op("VPSRLD", imm(16), y(0), y(0))
+		a.or(y(0), y(1), y(0))
+		a.put(tail, y(0), "(DI)")
+	})
+	a.end()
 }
 
 // roundBF16 is numeric.RoundBF16.

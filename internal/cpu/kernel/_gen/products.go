@@ -2,106 +2,238 @@ package main
 
 import "fmt"
 
-// The shape of a tile, as in package kernel.
+// The shape of a tile, as in package kernel, and of what one function of the AVX2 tier does of it.
 const (
-	mr       = 6
-	nr       = 16
+	mr       = 8
+	nr       = 32
 	rowBytes = 4 * nr
+	avx2Rows = 4 // by 16 columns
 )
 
 // rowPointers are the registers of the rows of x.
-var rowPointers = [mr]string{"R8", "R9", "R10", "R11", "R12", "R13"}
+var rowPointers = [mr]string{"R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15"}
 
-// products writes the inner loops of products. Accumulators of row r are
-// Y(2r) and Y(2r+1), the weights of a channel Y12 and Y13, broadcast elements of x Y14 and Y15.
-func products(a *asm) {
-	a.func_("func f32AVX2(acc *Tile, x *[MR][]float32, w *float32, taps, n, rows int)", "f32AVX2", 0, 48)
-	product(a, []int{0, 1, 2, 3}, []int{0})
-	a.func_("func bf16AVX2(acc *Tile, x *[MR][]float32, w *float32, taps, n, rows int)", "bf16AVX2", 8, 48)
-	const flushToZero = 0x8000
-	a.op("STMXCSR", "saved-8(SP)")
-	a.op("MOVL", "saved-8(SP)", "AX")
-	a.op("ORL", imm(flushToZero), "AX")
-	a.op("MOVL", "AX", "flush-4(SP)")
-	a.op("LDMXCSR", "flush-4(SP)")
-	product(a, []int{1, 0, 3, 2}, []int{1, 0})
-}
+// denormalsAreZero makes subnormal operands and results of SSE and AVX operations zero (MXCSR, bits 6 and 15).
+const denormalsAreZero = 0x8040
 
-// product writes both widths of one loop: order is the order of channels in an unrolled
-// stretch, tail that of the stretches left over.
-func product(a *asm, order, tail []int) {
+// productBegin writes a function's arguments into registers; flush sets the mode for bf16.
+func productBegin(a *asm, name string, flush bool) {
+	frame := 0
+	if flush {
+		frame = 8
+	}
+	a.func_("func "+name+"(acc *float32, x *[]float32, w *float32, taps, n, rows int)", name, frame, 48)
+	if flush {
+		a.op("STMXCSR", "saved-8(SP)")
+		a.op("MOVL", "saved-8(SP)", "AX")
+		a.op("ORL", imm(denormalsAreZero), "AX")
+		a.op("MOVL", "AX", "flush-4(SP)")
+		a.op("LDMXCSR", "flush-4(SP)")
+	}
 	a.op("MOVQ", arg("acc", 0), "DI")
 	a.op("MOVQ", arg("x", 8), "SI")
 	a.op("MOVQ", arg("w", 16), "DX")
 	a.op("MOVQ", arg("taps", 24), "BX")
 	a.op("MOVQ", arg("n", 32), "CX")
-	a.op("CMPQ", arg("rows", 40), imm(4))
-	a.op("JGT", "rows6")
-	saves := len(tail) == 2
-	for _, rows := range []int{4, mr} {
-		a.label(fmt.Sprintf("rows%d", rows))
-		tapLoop(a, rows, order, tail)
-		for r := range rows {
-			if r > 0 && (rows == 4 || r >= 4) {
-				a.op("CMPQ", arg("rows", 40), imm(r))
-				a.op("JEQ", fmt.Sprintf("done%d", rows))
-			}
-			a.op("VMOVUPS", y(2*r), mem(r*rowBytes, "DI"))
-			a.op("VMOVUPS", y(2*r+1), mem(r*rowBytes+32, "DI"))
-		}
-		a.label(fmt.Sprintf("done%d", rows))
-		if saves {
-			a.op("LDMXCSR", "saved-8(SP)")
-		}
-		a.op("VZEROUPPER")
-		a.op("RET")
-	}
 }
 
-// tapLoop writes the loops over taps and channels for some rows.
-func tapLoop(a *asm, rows int, order, tail []int) {
-	name := func(s string) string { return fmt.Sprintf("%s%d", s, rows) }
-	for r := range rows {
-		a.op("VMOVUPS", mem(r*rowBytes, "DI"), y(2*r))
-		a.op("VMOVUPS", mem(r*rowBytes+32, "DI"), y(2*r+1))
+// productEnd returns.
+func productEnd(a *asm, flush bool) {
+	if flush {
+		a.op("LDMXCSR", "saved-8(SP)")
 	}
-	a.label(name("tap"))
+	a.end()
+}
+
+// walk writes the loops over taps and words for some rows: words writes the terms of count words from index AX on.
+func walk(a *asm, name string, rows, unroll int, words func(count int)) {
+	a.label(name + "tap")
 	for r := range rows {
 		a.op("MOVQ", mem(24*r, "SI"), rowPointers[r])
 	}
 	a.op("ADDQ", imm(24*mr), "SI")
 	a.op("XORQ", "AX", "AX")
-	a.op("SUBQ", imm(len(order)), "CX")
-	a.op("JLT", name("short"))
-	a.label(name("channels"))
-	channels(a, rows, order)
+	a.op("SUBQ", imm(unroll), "CX")
+	a.op("JLT", name+"short")
+	a.op("PCALIGN", imm(32))
+	a.label(name + "words")
+	words(unroll)
+	a.op("ADDQ", imm(unroll), "AX")
+	a.op("ADDQ", imm(unroll*rowBytes), "DX")
 	a.op("CMPQ", "AX", "CX")
-	a.op("JLE", name("channels"))
-	a.label(name("short"))
-	a.op("ADDQ", imm(len(order)), "CX")
+	a.op("JLE", name+"words")
+	a.label(name + "short")
+	a.op("ADDQ", imm(unroll), "CX")
 	a.op("CMPQ", "AX", "CX")
-	a.op("JGE", name("next"))
-	a.label(name("rest"))
-	channels(a, rows, tail)
+	a.op("JGE", name+"next")
+	a.label(name + "rest")
+	words(1)
+	a.op("INCQ", "AX")
+	a.op("ADDQ", imm(rowBytes), "DX")
 	a.op("CMPQ", "AX", "CX")
-	a.op("JLT", name("rest"))
-	a.label(name("next"))
+	a.op("JLT", name+"rest")
+	a.label(name + "next")
 	a.op("DECQ", "BX")
-	a.op("JNZ", name("tap"))
+	a.op("JNZ", name+"tap")
 }
 
-// channels writes the terms of some channels, in the given order.
-func channels(a *asm, rows int, order []int) {
-	for _, c := range order {
-		a.op("VMOVUPS", mem(c*rowBytes, "DX"), y(12))
-		a.op("VMOVUPS", mem(c*rowBytes+32, "DX"), y(13))
+// element is the address of a word of row r.
+func element(word, r int) string { return mem(4*word, rowPointers[r]) + "(AX*4)" }
+
+// productsAVX2 writes the inner loops of products, four rows by 16 columns. Accumulators of row r are Y(2r) and Y(2r+1).
+func productsAVX2(a *asm) {
+	const rows = avx2Rows
+	both := func(f func(half int)) { f(0); f(1) }
+	body := func(round bool, words func(int)) {
 		for r := range rows {
-			b := y(14 + r%2)
-			a.op("VBROADCASTSS", mem(4*c, rowPointers[r])+"(AX*4)", b)
-			a.op("VFMADD231PS", y(12), b, y(2*r))
-			a.op("VFMADD231PS", y(13), b, y(2*r+1))
+			both(func(h int) { a.load(mem(r*rowBytes+32*h, "DI"), y(2*r+h)) })
+		}
+		walk(a, "", rows, 4, words)
+		for r := range rows {
+			if r > 0 {
+				a.op("CMPQ", arg("rows", 40), imm(r))
+				a.op("JEQ", "done")
+			}
+			both(func(h int) { a.load(y(2*r+h), mem(r*rowBytes+32*h, "DI")) })
+		}
+		a.label("done")
+		productEnd(a, round)
+	}
+	productBegin(a, "f32AVX2", false)
+	body(false, func(count int) {
+		for c := range count {
+			both(func(h int) { a.load(mem(c*rowBytes+32*h, "DX"), y(8+h)) })
+			for r := range rows {
+				b := y(10 + r)
+				a.op("VBROADCASTSS", element(c, r), b)
+				both(func(h int) { a.op("VFMADD231PS", y(8+h), b, y(2*r+h)) })
+			}
+		}
+	})
+	productBegin(a, "bf16AVX2", true)
+	a.load(bits(0xffff0000), y(15))
+	body(true, func(count int) {
+		for c := range count {
+			both(func(h int) {
+				a.load(mem(c*rowBytes+32*h, "DX"), y(8+h))
+				a.op("VPSLLD", imm(16), y(8+h), y(10+h))
+				a.op("VPAND", y(15), y(8+h), y(8+h))
+			})
+			for r := range rows {
+				a.op("VBROADCASTSS", element(c, r), y(12))
+				a.op("VPSLLD", imm(16), y(12), y(13))
+				a.op("VPAND", y(15), y(12), y(12))
+				both(func(h int) { a.op("VFMADD231PS", y(8+h), y(12), y(2*r+h)) })
+				both(func(h int) { a.op("VFMADD231PS", y(10+h), y(13), y(2*r+h)) })
+			}
+		}
+	})
+}
+
+// terms writes the terms of one word of the rows: load fills what stands for the weights, row adds a row's.
+type terms struct {
+	name  string
+	flush bool
+	setup func(a *asm)
+	load  func(a *asm, word, columns int)
+	row   func(a *asm, word, r, columns int)
+}
+
+// productsAVX512 writes the inner loops for whole tiles: accumulators of row r are Z(2r) and Z(2r+1), weights begin at Z16.
+func productsAVX512(a *asm) {
+	none := func(*asm) {}
+	load := func(a *asm, word, columns int) {
+		for h := range columns {
+			a.load(mem(word*rowBytes+64*h, "DX"), z(16+h+2*(word%2)))
 		}
 	}
-	a.op("ADDQ", imm(len(order)), "AX")
-	a.op("ADDQ", imm(len(order)*rowBytes), "DX")
+	productAVX512(a, terms{name: "f32AVX512", setup: none, load: load, row: func(a *asm, word, r, columns int) {
+		b := z(24 + (word*mr+r)%8)
+		a.op("VBROADCASTSS", element(word, r), b)
+		for h := range columns {
+			a.op("VFMADD231PS", z(16+h+2*(word%2)), b, z(2*r+h))
+		}
+	}})
+	productAVX512(a, terms{name: "bf16AVX512", flush: true, setup: func(a *asm) {
+		a.op("MOVL", imm(0xffff0000), "AX")
+		a.op("VPBROADCASTD", "AX", z(31))
+	}, load: func(a *asm, word, columns int) {
+		for h := range columns {
+			a.load(mem(word*rowBytes+64*h, "DX"), z(16+h))
+			a.op("VPSLLD", imm(16), z(16+h), z(18+h))
+			a.op("VPANDD", z(31), z(16+h), z(16+h))
+		}
+	}, row: func(a *asm, word, r, columns int) {
+		odd, even := z(20+2*(r%4)), z(21+2*(r%4))
+		a.op("VBROADCASTSS", element(word, r), odd)
+		a.op("VPSLLD", imm(16), odd, even)
+		a.op("VPANDD", z(31), odd, odd)
+		for h := range columns {
+			a.op("VFMADD231PS", z(16+h), odd, z(2*r+h))
+		}
+		for h := range columns {
+			a.op("VFMADD231PS", z(18+h), even, z(2*r+h))
+		}
+	}})
+}
+
+// productsBF16 writes the inner loop of bf16 products with the processor's own dot products of pairs.
+func productsBF16(a *asm) {
+	productAVX512(a, terms{name: "bf16DotAVX512", setup: func(*asm) {}, load: func(a *asm, word, columns int) {
+		for h := range columns {
+			a.load(mem(word*rowBytes+64*h, "DX"), z(16+h+2*(word%2)))
+		}
+	}, row: func(a *asm, word, r, columns int) {
+		b := 24 + (word*mr+r)%8
+		a.op("VBROADCASTSS", element(word, r), z(b))
+		for h := range columns {
+			a.vdpbf16ps(16+h+2*(word%2), b, 2*r+h)
+		}
+	}})
+}
+
+// productAVX512 writes one function: loops for 8, 4, 2 and 1 rows, of 32 columns and of 16.
+func productAVX512(a *asm, t terms) {
+	for columns := 2; columns > 0; columns-- {
+		productBegin(a, fmt.Sprintf("%sx%d", t.name, 16*columns), t.flush)
+		t.setup(a)
+		for _, rows := range []int{4, 2, 1} {
+			a.op("CMPQ", arg("rows", 40), imm(rows))
+			if rows == 4 {
+				a.op("JGT", "rows8")
+			} else {
+				a.op("JGT", fmt.Sprintf("rows%d", 2*rows))
+			}
+		}
+		for _, rows := range []int{1, 2, 4, 8} {
+			name := fmt.Sprintf("rows%d", rows)
+			if rows > 1 {
+				a.label(name)
+			}
+			for r := range rows {
+				for h := range columns {
+					a.load(mem(r*rowBytes+64*h, "DI"), z(2*r+h))
+				}
+			}
+			walk(a, name, rows, 4, func(count int) {
+				for c := range count {
+					t.load(a, c, columns)
+					for r := range rows {
+						t.row(a, c, r, columns)
+					}
+				}
+			})
+			for r := range rows {
+				if r >= rows/2 && r > 0 {
+					a.op("CMPQ", arg("rows", 40), imm(r))
+					a.op("JEQ", name+"done")
+				}
+				for h := range columns {
+					a.load(z(2*r+h), mem(r*rowBytes+64*h, "DI"))
+				}
+			}
+			a.label(name + "done")
+			productEnd(a, t.flush)
+		}
+	}
 }
