@@ -19,6 +19,11 @@ func bf16AVX2(acc *float32, x *[]float32, w *float32, taps, n, rows int)
 //go:noescape
 func pairsAVX2(dst, x *float32, n int)
 
+// pairLinesAVX2 makes words of pairs of lines of NR channels, step bytes apart.
+//
+//go:noescape
+func pairLinesAVX2(dst, x *float32, step, pairs int)
+
 //go:noescape
 func pairRowsAVX2(dst, x, y *float32, n int)
 

@@ -68,12 +68,31 @@ func inCalls(acc *Tile, x [][MR][]float32, w Panel, n, rows, cols int, f tile) {
 	}
 }
 
-func pairsInCalls(dst, x []float32) {
-	dst = dst[:(len(x)+1)/2]
-	for len(x) >= 16 {
-		n := min(len(x)/2&^7, mostElements)
-		pairsAVX2(&dst[0], &x[0], n)
-		dst, x = dst[n:], x[2*n:]
+// pairsBy makes Pairs of a loop over a multiple of so many words.
+func pairsBy(words int, f func(dst, x *float32, n int)) func(dst, x []float32) {
+	return func(dst, x []float32) {
+		dst = dst[:(len(x)+1)/2]
+		for len(x) >= 2*words {
+			n := min(len(x)/2/words*words, mostElements)
+			f(&dst[0], &x[0], n)
+			dst, x = dst[n:], x[2*n:]
+		}
+		pairs(dst, x)
 	}
-	pairs(dst, x)
+}
+
+// linesBy makes PairLines of a loop over whole pairs.
+func linesBy(f func(dst, x *float32, step, pairs int)) func(dst, x []float32, step, k int) {
+	return func(dst, x []float32, step, k int) {
+		n := k / 2
+		if n > 0 {
+			_, _ = dst[n*NR-1], x[(2*n-1)*step+NR-1]
+			for p := 0; p < n; p += mostElements / NR {
+				f(&dst[p*NR], &x[2*p*step], 4*step, min(mostElements/NR, n-p))
+			}
+		}
+		if k%2 == 1 {
+			pairLines(dst[n*NR:], x[2*n*step:], step, 1)
+		}
+	}
 }

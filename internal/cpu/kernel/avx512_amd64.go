@@ -23,6 +23,14 @@ func bf16DotAVX512x32(acc *float32, x *[]float32, w *float32, taps, n, rows int)
 //go:noescape
 func bf16DotAVX512x16(acc *float32, x *[]float32, w *float32, taps, n, rows int)
 
+// pairsBF16 makes n words, a multiple of 16.
+//
+//go:noescape
+func pairsBF16(dst, x *float32, n int)
+
+//go:noescape
+func pairLinesBF16(dst, x *float32, step, pairs int)
+
 func productF32AVX512(acc *Tile, x [][MR][]float32, w Panel, n, rows, cols int) {
 	inCalls(acc, x, w, n, rows, cols, func(acc *Tile, x [][MR][]float32, w Panel, n, rows, cols int) {
 		if cols > 16 {

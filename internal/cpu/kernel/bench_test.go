@@ -28,3 +28,23 @@ func BenchmarkProducts(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPack is the rate of packing, in weights, of a matrix and of a 3x3 convolution.
+func BenchmarkPack(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, tier := range Tiers() {
+		for _, taps := range []int{1, 9} {
+			for _, round := range []bool{false, true} {
+				b.Run(fmt.Sprintf("%s/taps=%d/bf16=%v", tier.Name, taps, round), func(b *testing.B) {
+					const c = 320
+					w := randomWeight(r, F16, NR, c, taps)
+					dst, scratch := make(Panel, PanelLen(c, taps, round)), make([]float32, PackScratch(taps))
+					for b.Loop() {
+						tier.Pack(dst, scratch, w, 0, c, 0, NR, round)
+					}
+					b.ReportMetric(float64(c*taps*NR)*float64(b.N)/b.Elapsed().Seconds()/1e9, "Gweights/s")
+				})
+			}
+		}
+	}
+}

@@ -150,6 +150,160 @@ done:
 	VZEROUPPER
 	RET
 
+// func pairLinesAVX2(dst, x *float32, step, pairs int)
+TEXT ·pairLinesAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ step+16(FP), BX
+	MOVQ pairs+24(FP), CX
+loop:
+	VMOVUPS (SI), Y0
+	VMOVUPS 0(SI)(BX*1), Y1
+	VPSRLD $16, Y0, Y8
+	VPAND constants<>+0(SB), Y8, Y8
+	VPADDD constants<>+32(SB), Y8, Y8
+	VPADDD Y0, Y8, Y9
+	VANDPS constants<>+64(SB), Y9, Y9
+	VANDPS constants<>+96(SB), Y0, Y10
+	VMOVUPS constants<>+128(SB), Y8
+	VPCMPGTD Y10, Y8, Y10
+	VANDPS constants<>+160(SB), Y0, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VCMPPS $3, Y0, Y0, Y10
+	VANDPS constants<>+64(SB), Y0, Y8
+	VORPS constants<>+192(SB), Y8, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VMOVUPS Y9, Y0
+	VPSRLD $16, Y1, Y8
+	VPAND constants<>+0(SB), Y8, Y8
+	VPADDD constants<>+32(SB), Y8, Y8
+	VPADDD Y1, Y8, Y9
+	VANDPS constants<>+64(SB), Y9, Y9
+	VANDPS constants<>+96(SB), Y1, Y10
+	VMOVUPS constants<>+128(SB), Y8
+	VPCMPGTD Y10, Y8, Y10
+	VANDPS constants<>+160(SB), Y1, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VCMPPS $3, Y1, Y1, Y10
+	VANDPS constants<>+64(SB), Y1, Y8
+	VORPS constants<>+192(SB), Y8, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VMOVUPS Y9, Y1
+	VPSRLD $16, Y0, Y0
+	VORPS Y1, Y0, Y0
+	VMOVUPS Y0, (DI)
+	VMOVUPS 32(SI), Y0
+	VMOVUPS 32(SI)(BX*1), Y1
+	VPSRLD $16, Y0, Y8
+	VPAND constants<>+0(SB), Y8, Y8
+	VPADDD constants<>+32(SB), Y8, Y8
+	VPADDD Y0, Y8, Y9
+	VANDPS constants<>+64(SB), Y9, Y9
+	VANDPS constants<>+96(SB), Y0, Y10
+	VMOVUPS constants<>+128(SB), Y8
+	VPCMPGTD Y10, Y8, Y10
+	VANDPS constants<>+160(SB), Y0, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VCMPPS $3, Y0, Y0, Y10
+	VANDPS constants<>+64(SB), Y0, Y8
+	VORPS constants<>+192(SB), Y8, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VMOVUPS Y9, Y0
+	VPSRLD $16, Y1, Y8
+	VPAND constants<>+0(SB), Y8, Y8
+	VPADDD constants<>+32(SB), Y8, Y8
+	VPADDD Y1, Y8, Y9
+	VANDPS constants<>+64(SB), Y9, Y9
+	VANDPS constants<>+96(SB), Y1, Y10
+	VMOVUPS constants<>+128(SB), Y8
+	VPCMPGTD Y10, Y8, Y10
+	VANDPS constants<>+160(SB), Y1, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VCMPPS $3, Y1, Y1, Y10
+	VANDPS constants<>+64(SB), Y1, Y8
+	VORPS constants<>+192(SB), Y8, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VMOVUPS Y9, Y1
+	VPSRLD $16, Y0, Y0
+	VORPS Y1, Y0, Y0
+	VMOVUPS Y0, 32(DI)
+	VMOVUPS 64(SI), Y0
+	VMOVUPS 64(SI)(BX*1), Y1
+	VPSRLD $16, Y0, Y8
+	VPAND constants<>+0(SB), Y8, Y8
+	VPADDD constants<>+32(SB), Y8, Y8
+	VPADDD Y0, Y8, Y9
+	VANDPS constants<>+64(SB), Y9, Y9
+	VANDPS constants<>+96(SB), Y0, Y10
+	VMOVUPS constants<>+128(SB), Y8
+	VPCMPGTD Y10, Y8, Y10
+	VANDPS constants<>+160(SB), Y0, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VCMPPS $3, Y0, Y0, Y10
+	VANDPS constants<>+64(SB), Y0, Y8
+	VORPS constants<>+192(SB), Y8, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VMOVUPS Y9, Y0
+	VPSRLD $16, Y1, Y8
+	VPAND constants<>+0(SB), Y8, Y8
+	VPADDD constants<>+32(SB), Y8, Y8
+	VPADDD Y1, Y8, Y9
+	VANDPS constants<>+64(SB), Y9, Y9
+	VANDPS constants<>+96(SB), Y1, Y10
+	VMOVUPS constants<>+128(SB), Y8
+	VPCMPGTD Y10, Y8, Y10
+	VANDPS constants<>+160(SB), Y1, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VCMPPS $3, Y1, Y1, Y10
+	VANDPS constants<>+64(SB), Y1, Y8
+	VORPS constants<>+192(SB), Y8, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VMOVUPS Y9, Y1
+	VPSRLD $16, Y0, Y0
+	VORPS Y1, Y0, Y0
+	VMOVUPS Y0, 64(DI)
+	VMOVUPS 96(SI), Y0
+	VMOVUPS 96(SI)(BX*1), Y1
+	VPSRLD $16, Y0, Y8
+	VPAND constants<>+0(SB), Y8, Y8
+	VPADDD constants<>+32(SB), Y8, Y8
+	VPADDD Y0, Y8, Y9
+	VANDPS constants<>+64(SB), Y9, Y9
+	VANDPS constants<>+96(SB), Y0, Y10
+	VMOVUPS constants<>+128(SB), Y8
+	VPCMPGTD Y10, Y8, Y10
+	VANDPS constants<>+160(SB), Y0, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VCMPPS $3, Y0, Y0, Y10
+	VANDPS constants<>+64(SB), Y0, Y8
+	VORPS constants<>+192(SB), Y8, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VMOVUPS Y9, Y0
+	VPSRLD $16, Y1, Y8
+	VPAND constants<>+0(SB), Y8, Y8
+	VPADDD constants<>+32(SB), Y8, Y8
+	VPADDD Y1, Y8, Y9
+	VANDPS constants<>+64(SB), Y9, Y9
+	VANDPS constants<>+96(SB), Y1, Y10
+	VMOVUPS constants<>+128(SB), Y8
+	VPCMPGTD Y10, Y8, Y10
+	VANDPS constants<>+160(SB), Y1, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VCMPPS $3, Y1, Y1, Y10
+	VANDPS constants<>+64(SB), Y1, Y8
+	VORPS constants<>+192(SB), Y8, Y8
+	VBLENDVPS Y10, Y8, Y9, Y9
+	VMOVUPS Y9, Y1
+	VPSRLD $16, Y0, Y0
+	VORPS Y1, Y0, Y0
+	VMOVUPS Y0, 96(DI)
+	LEAQ (SI)(BX*2), SI
+	ADDQ $128, DI
+	DECQ CX
+	JNZ loop
+	VZEROUPPER
+	RET
+
 // func siluAVX2(dst, x *float32, n int)
 TEXT ·siluAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI

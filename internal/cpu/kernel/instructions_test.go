@@ -19,12 +19,12 @@ var instructions = map[string][]string{
 	// AVX512F.
 	"avx512": strings.Fields("VBROADCASTSS VFMADD231PS VMOVUPS VPANDD VPBROADCASTD VPSLLD VZEROUPPER"),
 	// AVX512_BF16 comes as bytes.
-	"avx512bf16": strings.Fields("VBROADCASTSS VMOVUPS VZEROUPPER BYTE"),
+	"avx512bf16": strings.Fields("VBROADCASTSS VMOVUPS VZEROUPPER VPANDD VPBROADCASTD VPCMPUD VPMOVZXWD VPORD VPSLLD BYTE"),
 }
 
 var (
 	wideRegister = regexp.MustCompile(`\b(Z[0-9]+|K[0-7]|[XY](1[6-9]|2[0-9]|3[01]))\b`)
-	dotProduct   = regexp.MustCompile(`^BYTE \$0x62; BYTE \$0x[0-9a-f]2; BYTE \$0x[0-9a-f][6e]; BYTE \$0x4[08]; BYTE \$0x52; BYTE \$0x[cdef][0-9a-f] // VDPBF16PS Z\d+, Z\d+, Z\d+$`)
+	inBytes      = regexp.MustCompile(`^BYTE \$0x62; BYTE \$0x[0-9a-f]2; BYTE \$0x[0-9a-f](?:[6e]; BYTE \$0x4[08]; BYTE \$0x52|[7f]; BYTE \$0x4[08]; BYTE \$0x72|e; BYTE \$0x48; BYTE \$0x72); BYTE \$0x[cdef][0-9a-f] // (VDPBF16PS|VCVTNE2?PS2BF16) `)
 )
 
 // TestInstructionsStayInTheirTier: no kernel uses an instruction, or a register, that its guard does not ask for.
@@ -62,8 +62,8 @@ func strayInstructions(tier, src string) (stray []string) {
 			stray = append(stray, "the guard does not ask for "+code)
 		case tier == "avx2" && wideRegister.MatchString(code):
 			stray = append(stray, "a register of AVX-512 in "+code)
-		case name == "BYTE" && !dotProduct.MatchString(code):
-			stray = append(stray, "bytes that are no VDPBF16PS: "+code)
+		case name == "BYTE" && !inBytes.MatchString(code):
+			stray = append(stray, "bytes that are neither a dot product of bf16 nor a rounding to it: "+code)
 		}
 	}
 	return stray

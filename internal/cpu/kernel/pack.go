@@ -34,9 +34,6 @@ const packSquare = 144
 // PackScratch is the length of Pack's working memory for a weight of so many taps.
 func PackScratch(taps int) int { return max(packSquare, 2*taps) * NR }
 
-// noChannel is the upper half of a word that ends an odd number of channels.
-var noChannel [NR]float32
-
 // Pack writes channels [from,from+c) of outputs [n0,n0+NR) of w as panels, one a tap: element (tap*words + word)*NR + j.
 // Outputs from n on are zero. round makes words of two channels, rounded to bf16.
 func (t *Tier) Pack(dst Panel, scratch []float32, w *Weight, from, c, n0, n int, round bool) {
@@ -57,24 +54,13 @@ func (t *Tier) Pack(dst Panel, scratch []float32, w *Weight, from, c, n0, n int,
 		columns(scratch, w, at+ch*w.Taps, step, k*w.Taps)
 		for tap := range w.Taps {
 			if round {
-				t.packPairs(dst[(tap*words+ch/2)*NR:], scratch[tap*NR:], w.Taps*NR, k)
+				t.PairLines(dst[(tap*words+ch/2)*NR:], scratch[tap*NR:], w.Taps*NR, k)
 				continue
 			}
 			for e := range k {
 				*(*[NR]float32)(dst[(tap*words+ch+e)*NR:]) = [NR]float32(scratch[(e*w.Taps+tap)*NR:])
 			}
 		}
-	}
-}
-
-// packPairs makes words of k channels of NR outputs, step elements apart.
-func (t *Tier) packPairs(dst, channels []float32, step, k int) {
-	for e := 0; e < k; e += 2 {
-		odd := noChannel[:]
-		if e+1 < k {
-			odd = channels[(e+1)*step:][:NR]
-		}
-		t.PairRows(dst[e/2*NR:][:NR], channels[e*step:][:NR], odd)
 	}
 }
 

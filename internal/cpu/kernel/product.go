@@ -144,6 +144,20 @@ func pairs(dst, x []float32) {
 	}
 }
 
+// noChannel is the upper half of words that end an odd number of channels.
+var noChannel [NR]float32
+
+// pairLines makes words of pairs of lines.
+func pairLines(dst, x []float32, step, k int) {
+	for e := 0; e < k; e += 2 {
+		odd := noChannel[:]
+		if e+1 < k {
+			odd = x[(e+1)*step:][:NR]
+		}
+		pairRows(dst[e/2*NR:][:NR], x[e*step:][:NR], odd)
+	}
+}
+
 // pairRows makes words of two rows of channels.
 func pairRows(dst, a, b []float32) {
 	for i, v := range a {

@@ -13,6 +13,9 @@ type Tier struct {
 	Pairs func(dst, x []float32)
 	// PairRows makes words whose even channels are a and odd ones b.
 	PairRows func(dst, a, b []float32)
+	// PairLines makes words of k lines of NR channels, step elements apart: dst[i*NR+j] has x[2*i*step+j] and
+	// x[(2*i+1)*step+j], or zero where k ends.
+	PairLines func(dst, x []float32, step, k int)
 	// SiLU, GELU and QuickGELU are those of package numeric, element by element.
 	SiLU, GELU, QuickGELU func(dst, x []float32)
 	// MulGELU writes x * GELU(y).
@@ -44,7 +47,7 @@ type Tier struct {
 
 // Plain is the oracle: plain Go.
 var Plain = Tier{
-	Name: "go", F32: productF32, BF16: productBF16, Pairs: pairs, PairRows: pairRows,
+	Name: "go", F32: productF32, BF16: productBF16, Pairs: pairs, PairRows: pairRows, PairLines: pairLines,
 	SiLU: silu, GELU: gelu, QuickGELU: quickGELU, MulGELU: mulGELU, Add: add,
 	ScaleMax: scaleMax, Exp2Sum: exp2Sum,
 	Sum: sum, Squares: squares, Normalize: normalize, Scale: scale,

@@ -6,7 +6,7 @@ import "golang.org/x/sys/cpu"
 
 // AVX2 is the tier for processors with AVX2, FMA and F16C (Intel since 2013, AMD since 2015).
 var AVX2 = Tier{
-	Name: "avx2", F32: productF32AVX2, BF16: productBF16AVX2, Pairs: pairsInCalls, PairRows: ofTwo(pairRowsAVX2),
+	Name: "avx2", F32: productF32AVX2, BF16: productBF16AVX2, Pairs: pairsBy(8, pairsAVX2), PairRows: ofTwo(pairRowsAVX2), PairLines: linesBy(pairLinesAVX2),
 	SiLU: ofOne(siluAVX2), GELU: ofOne(geluAVX2), QuickGELU: ofOne(quickGELUAVX2),
 	MulGELU: ofTwo(mulGELUAVX2), Add: ofTwo(addAVX2),
 	ScaleMax: scaleMaxInCalls, Exp2Sum: exp2SumInCalls,
@@ -18,7 +18,11 @@ var AVX2 = Tier{
 var AVX512 = AVX2.with("avx512", productF32AVX512, productBF16AVX512)
 
 // AVX512BF16 is the tier for processors that have dot products of bf16 pairs too (Intel since 2020, AMD since 2022).
-var AVX512BF16 = AVX2.with("avx512bf16", productF32AVX512, productBF16Dot)
+var AVX512BF16 = func() Tier {
+	t := AVX2.with("avx512bf16", productF32AVX512, productBF16Dot)
+	t.Pairs, t.PairLines = pairsBy(16, pairsBF16), linesBy(pairLinesBF16)
+	return t
+}()
 
 // with is a tier with other products.
 func (t Tier) with(name string, f32, bf16 Dot) Tier {

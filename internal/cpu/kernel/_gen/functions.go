@@ -1,5 +1,7 @@
 package main
 
+import "fmt"
+
 // The functions below follow those of package numeric step by step. Each takes registers of
 // operands and leaves its result in the first; free registers are Y8..Y14.
 
@@ -18,6 +20,7 @@ func functions(a *asm) {
 		a.end()
 	}
 	pairs(a)
+	pairLinesAVX2(a)
 	unary("siluAVX2", func(a *asm) {
 		a.xor(y(0), bits(1<<31), y(1))
 		a.exp(y(1))
@@ -93,6 +96,22 @@ func pairs(a *asm) {
 		a.put(tail, y(0), "(DI)")
 	})
 	a.end()
+}
+
+// pairLinesAVX2 writes the making of words of lines.
+func pairLinesAVX2(a *asm) {
+	a.func_("func pairLinesAVX2(dst, x *float32, step, pairs int)", "pairLinesAVX2", 0, 32)
+	pairLines(a, func() {
+		for h := range nr / 8 {
+			a.load(mem(32*h, "SI"), y(0))
+			a.load(fmt.Sprintf("%d(SI)(BX*1)", 32*h), y(1))
+			a.roundBF16(y(0))
+			a.roundBF16(y(1))
+			a.op("VPSRLD", imm(16), y(0), y(0))
+			a.or(y(0), y(1), y(0))
+			a.load(y(0), mem(32*h, "DI"))
+		}
+	}, func() {})
 }
 
 // roundBF16 is numeric.RoundBF16.

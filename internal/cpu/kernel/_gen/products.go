@@ -192,6 +192,75 @@ func productsBF16(a *asm) {
 	}})
 }
 
+// flushSmall makes magnitudes below 2^-63 zero with their sign: Z30 holds the exponent's bits, Z29 those of 2^-63, Z31 the sign's.
+func (a *asm) flushSmall(v, t int) {
+	a.op("VPANDD", z(30), z(v), z(t))
+	a.op("VPCMPUD", imm(1), z(29), z(t), "K1")
+	a.op("VPANDD", z(31), z(v), "K1", z(v))
+}
+
+// flushBegin fills the registers of flushSmall.
+func (a *asm) flushBegin() {
+	for i, v := range []int{64 << 23, 0x7f800000, 1 << 31} {
+		a.op("MOVL", imm(v), "AX")
+		a.op("VPBROADCASTD", "AX", z(29+i))
+	}
+}
+
+// pairsBF16 writes the making of words with the processor's own rounding to bf16.
+func pairsBF16(a *asm) {
+	a.func_("func pairsBF16(dst, x *float32, n int)", "pairsBF16", 0, 24)
+	a.op("MOVQ", arg("dst", 0), "DI")
+	a.op("MOVQ", arg("x", 8), "SI")
+	a.op("MOVQ", arg("n", 16), "CX")
+	a.flushBegin()
+	a.label("loop")
+	a.load("(SI)", z(0))
+	a.load("64(SI)", z(1))
+	a.flushSmall(0, 2)
+	a.flushSmall(1, 2)
+	a.vcvtne2ps2bf16(0, 1, 2)
+	a.load(z(2), "(DI)")
+	a.op("ADDQ", imm(128), "SI")
+	a.op("ADDQ", imm(64), "DI")
+	a.op("SUBQ", imm(16), "CX")
+	a.op("JNZ", "loop")
+	a.end()
+
+	a.func_("func pairLinesBF16(dst, x *float32, step, pairs int)", "pairLinesBF16", 0, 32)
+	pairLines(a, func() {
+		for h := range 2 {
+			a.load(mem(64*h, "SI"), z(0))
+			a.load(fmt.Sprintf("%d(SI)(BX*1)", 64*h), z(1))
+			a.flushSmall(0, 2)
+			a.flushSmall(1, 2)
+			a.vcvtneps2bf16(0, 2)
+			a.vcvtneps2bf16(1, 3)
+			a.op("VPMOVZXWD", y(2), z(2))
+			a.op("VPMOVZXWD", y(3), z(3))
+			a.op("VPSLLD", imm(16), z(3), z(3))
+			a.op("VPORD", z(2), z(3), z(2))
+			a.load(z(2), mem(64*h, "DI"))
+		}
+	}, a.flushBegin)
+}
+
+// pairLines writes the loop over pairs of lines of a tile's columns, at SI and SI+BX; the words go to DI.
+func pairLines(a *asm, line, begin func()) {
+	a.op("MOVQ", arg("dst", 0), "DI")
+	a.op("MOVQ", arg("x", 8), "SI")
+	a.op("MOVQ", arg("step", 16), "BX")
+	a.op("MOVQ", arg("pairs", 24), "CX")
+	begin()
+	a.label("loop")
+	line()
+	a.op("LEAQ", "(SI)(BX*2)", "SI")
+	a.op("ADDQ", imm(rowBytes), "DI")
+	a.op("DECQ", "CX")
+	a.op("JNZ", "loop")
+	a.end()
+}
+
 // productAVX512 writes one function: loops for 8, 4, 2 and 1 rows, of 32 columns and of 16.
 func productAVX512(a *asm, t terms) {
 	for columns := 2; columns > 0; columns-- {
