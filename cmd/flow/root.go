@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	charm "github.com/charmbracelet/log"
+	"github.com/muesli/termenv"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -71,7 +72,12 @@ func (a *app) log() *slog.Logger {
 	if a.verbose {
 		level = charm.DebugLevel
 	}
-	return slog.New(charm.NewWithOptions(a.err, charm.Options{Level: level, ReportTimestamp: true}))
+	// The writer is hidden, since the logger would ask a terminal for its colours and leave the answer to the shell.
+	l := charm.NewWithOptions(struct{ io.Writer }{a.err}, charm.Options{Level: level, ReportTimestamp: true})
+	if os.Getenv("NO_COLOR") == "" && terminalWidth(a.err) != nil {
+		l.SetColorProfile(termenv.ANSI256)
+	}
+	return slog.New(l)
 }
 
 // openStore opens the cache; one that cannot be written costs a warning.
@@ -84,6 +90,9 @@ func (a *app) openStore() cache.Store {
 
 // terminalWidth gives the columns of a terminal; nil where w is none.
 func terminalWidth(w io.Writer) func() int {
+	if o, ok := w.(*output); ok {
+		w = o.w
+	}
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
 		return nil

@@ -65,7 +65,8 @@ overwritten without --force. Ctrl-C stops within a second; what is finished stay
 	return c
 }
 
-// execute runs a workflow that was read; the paths of what was written go to standard output.
+// execute runs a workflow that was read; the paths of what was written go to standard output,
+// unless they stand on the terminal already.
 func (a *app) execute(ctx context.Context, w *flowruntime.Workflow, asJSON bool) error {
 	if err := device(w.Plan.Device); err != nil {
 		return err
@@ -75,7 +76,8 @@ func (a *app) execute(ctx context.Context, w *flowruntime.Workflow, asJSON bool)
 	if err != nil {
 		return &exitError{exitRun, err.Error()}
 	}
-	if !asJSON {
+	seen := terminalWidth(a.out) != nil && terminalWidth(a.err) != nil // the lines of progress named them
+	if !asJSON && !seen {
 		for _, path := range res.Written {
 			fmt.Fprintln(a.out, path)
 		}
