@@ -99,16 +99,20 @@ func channelsLast(t program.Tensor) program.Tensor {
 	return out
 }
 
-// thin keeps every n-th channel of the last dimension.
+// thin keeps every n-th entry of the reference's dimension 1: the channels of an image, which are last here, and of
+// anything else the second dimension.
 func thin(t program.Tensor, n int) []float32 {
-	if n <= 1 {
+	if n <= 1 || len(t.Shape) < 2 {
 		return t.F
 	}
-	c := t.Shape[len(t.Shape)-1]
+	size, inner := t.Shape[1], program.Elems(t.Shape[2:])
+	if len(t.Shape) == 4 {
+		size, inner = t.Shape[3], 1
+	}
 	var out []float32
-	for i, v := range t.F {
-		if i%c%n == 0 {
-			out = append(out, v)
+	for i := 0; i < len(t.F); i += inner {
+		if i/inner%size%n == 0 {
+			out = append(out, t.F[i:i+inner]...)
 		}
 	}
 	return out

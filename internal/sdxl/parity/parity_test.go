@@ -3,6 +3,7 @@ package parity
 import (
 	"context"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu"
@@ -94,6 +95,24 @@ func TestDifference(t *testing.T) {
 	} {
 		if got := Difference(c.a, c.b); got != c.want {
 			t.Errorf("difference of %v and %v is %v, want %v", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+func TestThin(t *testing.T) {
+	values := []float32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
+	for _, c := range []struct {
+		shape []int
+		n     int
+		want  []float32
+	}{
+		{[]int{1, 2, 2, 3}, 1, values},
+		{[]int{1, 2, 2, 3}, 2, []float32{0, 2, 3, 5, 6, 8, 9, 11}}, // channels of an image
+		{[]int{1, 4, 3}, 2, []float32{0, 1, 2, 6, 7, 8}},           // tokens
+		{[]int{2, 6}, 4, []float32{0, 4, 6, 10}},
+	} {
+		if got := thin(program.Tensor{Shape: c.shape, F: values}, c.n); !slices.Equal(got, c.want) {
+			t.Errorf("every %d of %v: %v, want %v", c.n, c.shape, got, c.want)
 		}
 	}
 }
