@@ -21,30 +21,33 @@ SCRIPTS = [
     "<|EndOfText|> <|STARTOFTEXT|>", "< |endoftext| >", "<|endoftext|", "photo of <lora:x:0.8> castle", "\u0130\u0131\u017f\u212a\u212b", "\u01c5\u01c8 \u1f88",
 ]
 
+PADS = {"tokenizer": "<|endoftext|>", "tokenizer_2": "!"}
 
-def main():
+
+def public_tokenizer(path, pad):
+    """Writes a tokenizer folder with OpenAI's vocabulary, which the Go package embeds, and opens it with transformers."""
     merges = gzip.decompress((PACKAGE / "public" / "merges.txt.gz").read_bytes()).decode()
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     symbols = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
     tokens = symbols + [s + "</w>" for s in symbols] + [m.replace(" ", "") for m in merges.splitlines()] + ["<|startoftext|>", "<|endoftext|>"]
+    path.mkdir()
+    (path / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
+    (path / "merges.txt").write_text("#version: 0.2\n" + merges)
+    whole = {"content": "<|startoftext|>", "lstrip": False, "normalized": True, "rstrip": False, "single_word": False, "special": True}
+    decoder = {"49406": whole, "49407": dict(whole, content="<|endoftext|>")}
+    if pad == "!":
+        decoder["0"] = dict(whole, content="!", normalized=False)
+    (path / "tokenizer_config.json").write_text(json.dumps({
+        "bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": pad,
+        "added_tokens_decoder": decoder, "model_max_length": 77, "tokenizer_class": "CLIPTokenizer"}))
+    return transformers.CLIPTokenizer.from_pretrained(path)
+
+
+def main():
     texts = [*reference.PROMPTS.values(), *blocks.TOKEN_TEXTS, *SCRIPTS]
     texts += [f"{a} {b}{c}" for a in ("A", "the", "two 2") for b in ("castle's", "na\u00efve", "tower-house", "\u57ce\u5821") for c in ("", "!", ", 4k", " \U0001f3f0", "'ve")]
-    pads = {"tokenizer": "<|endoftext|>", "tokenizer_2": "!"}
-    made = {}
     with tempfile.TemporaryDirectory() as folder:
-        for key, pad in pads.items():
-            path = pathlib.Path(folder) / key
-            path.mkdir()
-            (path / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
-            (path / "merges.txt").write_text("#version: 0.2\n" + merges)
-            whole = {"content": "<|startoftext|>", "lstrip": False, "normalized": True, "rstrip": False, "single_word": False, "special": True}
-            decoder = {"49406": whole, "49407": dict(whole, content="<|endoftext|>")}
-            if pad == "!":
-                decoder["0"] = dict(whole, content="!", normalized=False)
-            (path / "tokenizer_config.json").write_text(json.dumps({
-                "bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": pad,
-                "added_tokens_decoder": decoder, "model_max_length": 77, "tokenizer_class": "CLIPTokenizer"}))
-            made[key] = transformers.CLIPTokenizer.from_pretrained(path)
+        made = {key: public_tokenizer(pathlib.Path(folder) / key, pad) for key, pad in PADS.items()}
     rows = []
     for text in texts:
         row = {"text": text}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -105,5 +106,21 @@ func TestLost(t *testing.T) {
 	// One level everywhere: PSNR is 20 log10 255.
 	if l := lost(a, b); math.Abs(l.PSNR-48.1308) > 1e-3 || l.Levels != 1 || l.Mean != 1 || !(l.SSIM > 0.99 && l.SSIM < 1) {
 		t.Errorf("of one level: %+v", l)
+	}
+}
+
+func TestEveryGoldenScriptIsDescribed(t *testing.T) {
+	readme, err := os.ReadFile("../goldens/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scripts, err := filepath.Glob("../goldens/*.py")
+	if err != nil || len(scripts) < 10 {
+		t.Fatalf("%d scripts, error %v", len(scripts), err)
+	}
+	for _, path := range scripts {
+		if name := filepath.Base(path); !strings.Contains(string(readme), name) {
+			t.Errorf("internal/tools/goldens/README.md does not say what %s makes", name)
+		}
 	}
 }
