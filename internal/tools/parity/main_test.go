@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-8af8f8e1/flow/internal/cpu"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/parity"
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
@@ -17,6 +18,9 @@ import (
 func TestDocument(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures for half a minute")
+	}
+	if tier := cpu.New().Tier(); tier == "go" {
+		t.Skip("takes ten minutes in plain Go, whose bits are those of the other tiers")
 	}
 	r, err := measure(context.Background(), "../../..")
 	if err != nil {

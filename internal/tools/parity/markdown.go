@@ -11,7 +11,7 @@ import (
 const head = `# How far flow lies from the reference
 
 Printed by ` + "`go run ./internal/tools/parity > docs/parity.md`" + ` at the top of the repository; a test demands that this file is
-what the command prints, on every tier, so no figure here is a matter of the machine. The reference is diffusers %s with transformers
+what the command prints, whatever the processor, so no figure here is a matter of the machine. The reference is diffusers %s with transformers
 %s on torch %s, in fp32 on a CPU; its outputs are goldens made by the scripts in internal/tools/goldens.
 
 A difference is max |a - b| / max |b| over all elements of a tensor. Bounds: text states and pooled 1e-5 of the largest magnitude, one
