@@ -4,38 +4,48 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seed-8af8f8e1/flow/examples/castle"
+	imageprompt "github.com/seed-8af8f8e1/flow/examples/image-prompt"
 )
 
-// examples are what flow example writes.
-var examples = map[string]struct {
-	files    fs.FS
+// example is what flow example writes: the files of several packages, so that examples share the small model.
+type example struct {
 	workflow string
-}{"castle": {castle.Files(), castle.Workflow}}
+	parts    []fs.FS
+}
+
+var examples = map[string]example{
+	"castle":       {castle.Workflow, []fs.FS{castle.Files()}},
+	"image-prompt": {imageprompt.Workflow, []fs.FS{castle.Model(), imageprompt.Files()}},
+}
 
 func exampleCommand(a *app) *cobra.Command {
+	names := slices.Sorted(maps.Keys(examples))
 	return &cobra.Command{
 		Use:       "example NAME [DIR]",
 		Short:     "Write an example with a small model into a folder",
-		Long:      "Writes an example's workflow and its small model into DIR (default: NAME). Files that are there and differ stay; they are an error.\n\nExamples: castle",
+		Long:      "Writes an example's workflow and its small model into DIR (default: NAME). Files that are there and differ stay; they are an error.\n\nExamples: " + strings.Join(names, ", "),
 		Example:   "  flow example castle && flow run castle/castle.flow.yaml",
 		Args:      takes(1, 2, "a NAME, and a DIR if you like"),
-		ValidArgs: []string{"castle"},
+		ValidArgs: names,
 		RunE: func(_ *cobra.Command, args []string) error {
 			x, ok := examples[args[0]]
 			if !ok {
-				return fmt.Errorf("there is no example %q; there is castle", args[0])
+				return fmt.Errorf("there is no example %q; there is %s", args[0], strings.Join(names, ", "))
 			}
 			dir := args[0]
 			if len(args) == 2 {
 				dir = args[1]
 			}
-			if err := writeExample(x.files, dir); err != nil {
+			if err := writeExample(x.parts, dir); err != nil {
 				return &exitError{exitRun, err.Error()}
 			}
 			fmt.Fprintf(a.out, "wrote %s\nnow: flow run %s\n", dir, filepath.Join(dir, x.workflow))
@@ -45,9 +55,27 @@ func exampleCommand(a *app) *cobra.Command {
 }
 
 // writeExample writes files below dir. It looks first, so that nothing is written where something is in the way.
-func writeExample(files fs.FS, dir string) error {
-	var missing []string
-	err := fs.WalkDir(files, ".", func(name string, e fs.DirEntry, err error) error {
+func writeExample(parts []fs.FS, dir string) error {
+	missing := make([][]string, len(parts))
+	for i, files := range parts {
+		var err error
+		if missing[i], err = missingFrom(files, dir); err != nil {
+			return err
+		}
+	}
+	for i, files := range parts {
+		for _, name := range missing[i] {
+			if err := writeExampleFile(files, name, dir); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// missingFrom lists the files that dir does not have; one that is there and differs is an error.
+func missingFrom(files fs.FS, dir string) (missing []string, err error) {
+	err = fs.WalkDir(files, ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
@@ -65,25 +93,25 @@ func writeExample(files fs.FS, dir string) error {
 		}
 		return err
 	})
+	return missing, err
+}
+
+// writeExampleFile writes one file: a temporary one, then a rename.
+func writeExampleFile(files fs.FS, name, dir string) error {
+	data, err := fs.ReadFile(files, name)
 	if err != nil {
 		return err
 	}
-	for _, name := range missing {
-		data, err := fs.ReadFile(files, name)
-		if err != nil {
-			return err
-		}
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-			return err
-		}
-		temp := path + ".flow-tmp"
-		if err := os.WriteFile(temp, data, 0o666); err != nil {
-			return errors.Join(err, os.Remove(temp))
-		}
-		if err := os.Rename(temp, path); err != nil {
-			return errors.Join(err, os.Remove(temp))
-		}
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return err
+	}
+	temp := path + ".flow-tmp"
+	if err := os.WriteFile(temp, data, 0o666); err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return errors.Join(err, os.Remove(temp))
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed castle.flow.yaml image-prompt.flow.yaml README.md reference.png all:model all:ip-adapter
+//go:embed castle.flow.yaml README.md all:model
 var files embed.FS
 
 // Workflow is the name of the workflow file.
@@ -15,3 +15,9 @@ const Workflow = "castle.flow.yaml"
 
 // Files are the example's files.
 func Files() fs.FS { return files }
+
+//go:embed all:model
+var model embed.FS
+
+// Model is the model alone, as the folder model: for other examples.
+func Model() fs.FS { return model }

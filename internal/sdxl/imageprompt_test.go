@@ -9,7 +9,10 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/weights"
 )
 
-const castle = "../../examples/castle/"
+const (
+	castle    = "../../examples/castle/"
+	promptDir = "../../examples/image-prompt/"
+)
 
 // prompted is a sampling run of the small model with one picture.
 func prompted(t *testing.T, scale ipadapter.Scale) *Denoise {
@@ -19,7 +22,7 @@ func prompted(t *testing.T, scale ipadapter.Scale) *Denoise {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
-	a, err := OpenImageAdapter(castle+"ip-adapter/ip-adapter-plus.safetensors", "ip_adapter", m.UNet)
+	a, err := OpenImageAdapter(promptDir+"ip-adapter/ip-adapter-plus.safetensors", "ip_adapter", m.UNet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +77,7 @@ func TestImagePromptParts(t *testing.T) {
 
 func TestOpenImageEncoderFinds(t *testing.T) {
 	for _, path := range []string{"ip-adapter", "ip-adapter/image_encoder", "ip-adapter/image_encoder/model.safetensors"} {
-		e, err := OpenImageEncoder(castle+path, weights.Options{})
+		e, err := OpenImageEncoder(promptDir+path, weights.Options{})
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
 			continue
@@ -83,8 +86,8 @@ func TestOpenImageEncoderFinds(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for path, want := range map[string]string{"model": "is a pipeline without an image encoder", "model/unet": "model.safetensors: the model lacks this file", "ip-adapter/ip-adapter-plus.safetensors": "needs its config.json", "missing": "cannot open"} {
-		e, err := OpenImageEncoder(castle+path, weights.Options{})
+	for path, want := range map[string]string{"../castle/model": "is a pipeline without an image encoder", "../castle/model/unet": "model.safetensors: the model lacks this file", "ip-adapter/ip-adapter-plus.safetensors": "needs its config.json", "missing": "cannot open"} {
+		e, err := OpenImageEncoder(promptDir+path, weights.Options{})
 		if err == nil {
 			_ = e.Close()
 		}
@@ -92,7 +95,7 @@ func TestOpenImageEncoderFinds(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
 	}
-	if _, err := OpenImageAdapter(castle+"ip-adapter", "ip_adapter", nil); err == nil || !strings.Contains(err.Error(), "is a folder") {
+	if _, err := OpenImageAdapter(promptDir+"ip-adapter", "ip_adapter", nil); err == nil || !strings.Contains(err.Error(), "is a folder") {
 		t.Errorf("a folder as an adapter: %v", err)
 	}
 }

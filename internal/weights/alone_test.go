@@ -10,7 +10,7 @@ import (
 
 const imageEncoder = "image_encoder"
 
-var castleEncoder = filepath.Join("..", "..", "examples", "castle", "ip-adapter", imageEncoder)
+var castleEncoder = filepath.Join("..", "..", "examples", "image-prompt", "ip-adapter", imageEncoder)
 
 func openAlone(t *testing.T, path, name string) *Component {
 	t.Helper()
@@ -46,7 +46,7 @@ func TestOpenAlone(t *testing.T) {
 }
 
 func TestOpenAloneWithoutConfig(t *testing.T) {
-	path := filepath.Join("..", "..", "examples", "castle", "ip-adapter", "ip-adapter-plus.safetensors")
+	path := filepath.Join("..", "..", "examples", "image-prompt", "ip-adapter", "ip-adapter-plus.safetensors")
 	if c := openAlone(t, path, "ip_adapter"); c.Config != nil || !slices.Contains(c.Names(), "image_proj.latents") {
 		t.Errorf("config %q, tensors %v", c.Config, c.Names())
 	}

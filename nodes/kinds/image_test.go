@@ -18,12 +18,15 @@ import (
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
 
-const castle = "../../examples/castle/"
+const (
+	castle    = "../../examples/castle/"
+	promptDir = "../../examples/image-prompt/"
+)
 
 // cropped writes reference.png without its upper quarter, the second picture of the goldens.
 func cropped(t *testing.T) string {
 	t.Helper()
-	data, err := os.ReadFile(castle + "reference.png")
+	data, err := os.ReadFile(promptDir + "reference.png")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +48,7 @@ func cropped(t *testing.T) string {
 // encode runs an encode-image node.
 func encode(t *testing.T, edition, picture string) (map[string]nodes.Tensor, error) {
 	t.Helper()
-	op, err := EncodeImage().New(nodes.NewArgs(map[string]any{"image": nodes.File{Path: picture}, "weights": nodes.File{Path: castle + "ip-adapter/image_encoder"}}))
+	op, err := EncodeImage().New(nodes.NewArgs(map[string]any{"image": nodes.File{Path: picture}, "weights": nodes.File{Path: promptDir + "ip-adapter/image_encoder"}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +131,7 @@ func TestEncodeImageEditions(t *testing.T) {
 }
 
 func TestEncodeImageRefuses(t *testing.T) {
-	data, err := os.ReadFile(castle + "reference.png")
+	data, err := os.ReadFile(promptDir + "reference.png")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +169,7 @@ func adapt(t *testing.T, path string, width int) (*model, error) {
 }
 
 func TestIPAdapterNeeds(t *testing.T) {
-	m, err := adapt(t, castle+"ip-adapter/ip-adapter-plus.safetensors", 96)
+	m, err := adapt(t, promptDir+"ip-adapter/ip-adapter-plus.safetensors", 96)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +189,7 @@ func TestIPAdapterNeeds(t *testing.T) {
 
 // TestIPAdapterDigest: scale and weights are in the adapter's digest and in no other.
 func TestIPAdapterDigest(t *testing.T) {
-	m, err := adapt(t, castle+"ip-adapter/ip-adapter-plus.safetensors", 96)
+	m, err := adapt(t, promptDir+"ip-adapter/ip-adapter-plus.safetensors", 96)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +219,7 @@ func TestIPAdapterDigest(t *testing.T) {
 }
 
 func TestIPAdapterWrongEncoder(t *testing.T) {
-	_, err := adapt(t, castle+"ip-adapter/ip-adapter-plus.safetensors", 1280)
+	_, err := adapt(t, promptDir+"ip-adapter/ip-adapter-plus.safetensors", 1280)
 	if err == nil || !strings.Contains(err.Error(), "reads 96 channels of a picture and the image encoder of images.0.from gives 1280") {
 		t.Errorf("got %v", err)
 	}
@@ -225,7 +228,7 @@ func TestIPAdapterWrongEncoder(t *testing.T) {
 // spoiled writes the Plus adapter with some tensors' first elements replaced.
 func spoiled(t *testing.T, bits map[string]uint16) string {
 	t.Helper()
-	data, err := os.ReadFile(castle + "ip-adapter/ip-adapter-plus.safetensors")
+	data, err := os.ReadFile(promptDir + "ip-adapter/ip-adapter-plus.safetensors")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func TestParseVision(t *testing.T) {
-	data, err := os.ReadFile("../../../examples/castle/ip-adapter/image_encoder/config.json")
+	data, err := os.ReadFile("../../../examples/image-prompt/ip-adapter/image_encoder/config.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/weights"
 )
 
-const adapters = "../../../examples/castle/ip-adapter"
+const adapters = "../../../examples/image-prompt/ip-adapter"
 
 // imageSuite is the castle's, with the base adapter that the golden describes.
 func imageSuite(t *testing.T) *ImageSuite {

@@ -15,8 +15,8 @@ import torch
 from diffusers.models.embeddings import MultiIPAdapterImageProjection
 from PIL import Image
 
-ADAPTER = reference.ROOT / "examples" / "castle" / "ip-adapter"
-PICTURE = reference.ROOT / "examples" / "castle" / "reference.png"
+ADAPTER = reference.ROOT / "examples" / "image-prompt" / "ip-adapter"
+PICTURE = reference.ROOT / "examples" / "image-prompt" / "reference.png"
 SCALES = {"down": 0.5, "mid": 1.25, "up": 0.25}
 WEIGHTS = (0.7, 1.3)
 TIMESTEP = 481
@@ -124,7 +124,7 @@ def main():
         pipe.set_ip_adapter_scale(0.8)
         out["base.two"] = evaluate(pipe, embeds, latents, cond, none)
     reference.save(
-        reference.TESTDATA / "castle" / "ip_adapter.safetensors", out, __file__, model="examples/castle/model", picture="examples/castle/reference.png",
+        reference.TESTDATA / "castle" / "ip_adapter.safetensors", out, __file__, model="examples/castle/model", picture="examples/image-prompt/reference.png",
         timestep=str(TIMESTEP), scales=SCALES, weights=WEIGHTS, base_scale="0.8", steps="30", guidance_scale="5.0", size="128",
     )
 

@@ -1,0 +1,17 @@
+// Package imageprompt embeds an example of a picture as a prompt: a workflow, a small IP-Adapter with its image encoder,
+// and the picture. The model is that of package castle.
+package imageprompt
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed image-prompt.flow.yaml README.md image-prompt.png reference.png all:ip-adapter
+var files embed.FS
+
+// Workflow is the name of the workflow file.
+const Workflow = "image-prompt.flow.yaml"
+
+// Files are the example's files, without the model.
+func Files() fs.FS { return files }
