@@ -264,6 +264,9 @@ func (d *Document) Bind(overrides []Override) []Diagnostic {
 			if hint == "" {
 				hint = "the workflow's parameters are " + strings.Join(d.names(ParamsRoot), ", ")
 			}
+			if len(d.Params) == 0 {
+				hint = "the workflow declares none"
+			}
 			out = append(out, Diagnostic{File: o.From, Pos: o.Pos, Code: "F0702", Hint: hint, Message: fmt.Sprintf("the workflow has no parameter %s", Quote(o.Name))})
 			continue
 		}

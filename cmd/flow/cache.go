@@ -69,6 +69,12 @@ func kindOf(action json.RawMessage) string {
 
 func cacheLs(a *app) *cobra.Command {
 	return &cobra.Command{Use: "ls", Short: "List what is kept", Args: nothing, RunE: func(c *cobra.Command, _ []string) error {
+		if dir, err := cache.DefaultDir(); err == nil {
+			if _, err := os.Stat(dir); os.IsNotExist(err) {
+				fmt.Fprintf(a.out, "0 records: %s is not made yet\n", dir)
+				return nil
+			}
+		}
 		d, err := disk(true)
 		if err != nil {
 			return err

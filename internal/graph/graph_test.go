@@ -6,12 +6,38 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
 )
 
 func hostile() Graph {
 	return Graph{
 		Nodes: []Node{{Name: "base", Kind: "load-model"}, {Name: "latents", Kind: "denoise"}, {Name: "pic", Kind: `out/"<script>&.png`, Output: true}},
 		Edges: []Edge{{0, 1, "model"}, {1, 2, "image"}},
+	}
+}
+
+// Text that XML, a terminal or the reader's eye cannot take is replaced.
+func TestControlCharacters(t *testing.T) {
+	g := Graph{Nodes: []Node{{Name: "a\x01\ufffe\u202e", Kind: "b\x1b[2J\r\n\u2028"}}}
+	for _, form := range Forms {
+		var b bytes.Buffer
+		if err := Write(&b, form, g); err != nil {
+			t.Fatal(err)
+		}
+		if i := strings.IndexFunc(b.String(), func(r rune) bool { return safetext.Unsafe(r) && r != '\n' }); i >= 0 {
+			t.Errorf("%s has %q", form, b.String()[i:])
+		}
+		if form != "svg" {
+			continue
+		}
+		for d := xml.NewDecoder(&b); ; {
+			if _, err := d.Token(); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
