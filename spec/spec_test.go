@@ -286,15 +286,10 @@ func TestHostileTextsAreAnsweredQuickly(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
-			start := time.Now()
+			start := cpuTime()
 			_, list := Parse("h.yaml", src)
-			took := time.Since(start)
+			took := cpuTime() - start
 			runtime.ReadMemStats(&after)
-			for again := 0; took > time.Second && again < 3; again++ { // the machine may be busy with something else
-				start = time.Now()
-				Parse("h.yaml", src)
-				took = time.Since(start)
-			}
 			if !Failed(list) {
 				t.Error("accepted")
 			}
