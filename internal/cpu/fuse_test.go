@@ -104,7 +104,7 @@ func BenchmarkFuse(b *testing.B) {
 	for _, prec := range []program.Precision{program.F32, program.BF16} {
 		d := sdxl.Denoise{UNet: m.UNet, Precision: prec, Batch: 1, Height: 16, Width: 16, Tokens: 77, Pooled: m.Text[1].Projection, Steps: 10, Guidance: 5}
 		benchmarkFuse(b, "castle/"+prec.String(), d.Program(), castle)
-		p := sdxl.EvaluateProgram(wide, prec, 2, 32, 32, 77, 0)
+		p := sdxl.EvaluateProgram(wide, prec, 2, 32, 32, 77, 0, nil)
 		benchmarkFuse(b, "wide/"+prec.String(), p, newRandomSource(p))
 	}
 	decode := sdxl.DecodeProgram(m.VAE, vae.Eps, 1, 32, 32)

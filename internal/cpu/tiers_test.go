@@ -113,7 +113,7 @@ func TestBatchPosition(t *testing.T) {
 	}
 	for _, prec := range []program.Precision{program.F32, program.BF16} {
 		build := func(n int) *program.Program {
-			return sdxl.EvaluateProgram(m.UNet, prec, n, 9, 7, 77, m.Text[1].Projection)
+			return sdxl.EvaluateProgram(m.UNet, prec, n, 9, 7, 77, m.Text[1].Projection, nil)
 		}
 		three := build(3)
 		in := randomInputs(three)

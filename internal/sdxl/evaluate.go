@@ -13,9 +13,11 @@ const (
 )
 
 // EvaluateProgram builds one evaluation of the UNet without a solver, at any batch: inputs InLatents, InTimestep,
-// InContext, InPooled, InTimeIDs; output OutPrediction. It serves comparisons and benchmarks.
-func EvaluateProgram(c *config.UNet, prec program.Precision, batch, height, width, tokens, pooled int) *program.Program {
+// InContext, InPooled, InTimeIDs; output OutPrediction. patches are low-rank additions
+// to its weights, or nil. It serves comparisons and benchmarks.
+func EvaluateProgram(c *config.UNet, prec program.Precision, batch, height, width, tokens, pooled int, patches program.Patches) *program.Program {
 	b := program.NewBuilder("evaluate", prec)
+	b.Patch(patches)
 	in := unet.Inputs{
 		Latents:  b.Input(InLatents, program.Float32, batch, height, width, c.InChannels),
 		Timestep: b.Input(InTimestep, program.Float32, 1, 1),

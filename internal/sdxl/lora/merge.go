@@ -88,7 +88,10 @@ func (c change) delta(base []float64, shape []int) ([]float64, error) {
 		return nil, err
 	}
 	s := c.strength
-	if c.Method == Difference {
+	switch {
+	case c.keys[doraScale] != "":
+		s = strength(1, c.alpha, c.divide, c.root)
+	case c.Method == Difference:
 		s = c.scale
 	}
 	for i := range out.data {
@@ -204,23 +207,18 @@ func (c change) factor(whole, a, b, t role) (dense, error) {
 	return core(k, m[0].rows, m[1].rows, m[0], m[1]), nil
 }
 
-// decompose is DoRA: V = base + change, each output (or input) of which gets the length that the file says. With peft's
-// magnitudes the scale acts on the change alone; with LyCORIS' it blends the lengths too.
+// decompose is DoRA: V = base + delta, each output (or input) of which gets the length that the file says. peft scales delta before
+// that; with LyCORIS' lengths the scale is that of the whole change, as programs that apply them have it.
 func (c change) decompose(base, delta []float64, shape []int) ([]float64, error) {
-	r, blend := magnitude, 1.0
+	r, axis, scale := magnitude, 0, 1.0
 	if c.keys[doraScale] != "" {
-		r, blend = doraScale, c.scale
+		r, axis, scale = doraScale, c.axis(c.file.shape(c.layer, doraScale)), c.scale
 	}
 	lengths, err := c.file.values(c.keys[r])
 	if err != nil {
 		return nil, err
 	}
-	axis := 0
-	if r == doraScale {
-		axis = c.axis(c.file.shape(c.layer, r))
-	}
-	in := size(shape[1:])
-	kernel := size(shape[2:])
+	in, kernel := size(shape[1:]), size(shape[2:])
 	index := func(i int) int {
 		if axis == 0 {
 			return i / in
@@ -234,12 +232,11 @@ func (c change) decompose(base, delta []float64, shape []int) ([]float64, error)
 	}
 	for i := range delta {
 		k := index(i)
-		ratio := lengths[k] / math.Sqrt(squares[k])
 		if squares[k] == 0 {
-			ratio = 1
+			continue
 		}
-		ratio = float64(blend*(ratio-1)) + 1
-		delta[i] = float64((base[i]+delta[i])*ratio) - base[i]
+		v := float64((base[i] + delta[i]) * (lengths[k] / math.Sqrt(squares[k])))
+		delta[i] = float64(scale * (v - base[i]))
 	}
 	return delta, nil
 }

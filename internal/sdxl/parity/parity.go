@@ -12,6 +12,7 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/clip"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/lora"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/solver"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/vae"
 )
@@ -47,6 +48,7 @@ type Suite struct {
 	NoSelfAttention bool
 	// Observe, if it is set, is told of each run's duration, with what the comparisons took.
 	Observe func(exec program.Exec, took time.Duration)
+	LoRAs   []*lora.Adapter // on the model, in this order
 }
 
 // Text compares all hidden states of both text encoders, the prompt's embedding and the pooled prompt.
@@ -97,7 +99,8 @@ func (s *Suite) prompt(ctx context.Context, g *golden, prompt string) ([]Row, er
 		modules[last] = prompt + "." + part + ".last_hidden_state"
 		names = append(names, last)
 	}
-	e := sdxl.EncodePrompt{Text: s.Model.Text, Precision: s.Precision, Batch: 1, Tokens: in[sdxl.InIDs[0]].Shape[1]}
+	e := sdxl.EncodePrompt{Text: s.Model.Text, Precision: s.Precision, Batch: 1, Tokens: in[sdxl.InIDs[0]].Shape[1],
+		Patches: s.additions(sdxl.TextEncoder, sdxl.TextEncoder2)}
 	r := run{suite: s, golden: g, program: e.Program(), parts: []string{sdxl.TextEncoder, sdxl.TextEncoder2}, bound: TextBound}
 	r.watch("", names, func(m string) string { return modules[m] })
 	out, err := r.run(ctx, in, program.RunOptions{})
@@ -169,7 +172,7 @@ func (s *Suite) evaluate(ctx context.Context, g *golden, t int, latents, timeIDs
 		in[port] = v
 	}
 	x, c := in[sdxl.InLatents].Shape, in[sdxl.InContext].Shape
-	p := sdxl.EvaluateProgram(s.Model.UNet, s.Precision, x[0], x[1], x[2], c[1], in[sdxl.InPooled].Shape[1])
+	p := sdxl.EvaluateProgram(s.Model.UNet, s.Precision, x[0], x[1], x[2], c[1], in[sdxl.InPooled].Shape[1], s.additions(sdxl.UNet))
 	r := run{suite: s, golden: g, program: p, parts: []string{sdxl.UNet}, bound: StepBound}
 	if prefix != "" {
 		var modules []string
@@ -275,7 +278,7 @@ func (s *Suite) sampling(g, text *golden) (map[string]program.Tensor, *sdxl.Deno
 	}
 	return in, &sdxl.Denoise{UNet: s.Model.UNet, Prediction: s.Model.Scheduler.Prediction, Precision: s.Precision, Batch: 1, Height: h, Width: w,
 		Tokens: in[sdxl.InContext].Shape[1], Pooled: in[sdxl.InPooled].Shape[1], Steps: int(steps), Guidance: float32(guidance),
-		SelfAttention: sdxl.SelfAttention{Scale: float32(self), BlurSigma: sigma}}, nil
+		SelfAttention: sdxl.SelfAttention{Scale: float32(self), BlurSigma: sigma}, Patches: s.additions(sdxl.UNet)}, nil
 }
 
 // VAE compares decoding and encoding block by block. The row "pixels" has the share of bytes that differ
@@ -371,7 +374,7 @@ func (r *run) watch(prefix string, modules []string, name func(string) string) {
 }
 
 func (r *run) run(ctx context.Context, in map[string]program.Tensor, opt program.RunOptions) (map[string]program.Tensor, error) {
-	src, err := r.suite.Model.Weights(r.parts...)
+	src, err := r.suite.source(r.parts...)
 	if err != nil {
 		return nil, err
 	}
