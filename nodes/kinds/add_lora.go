@@ -19,11 +19,14 @@ func AddLoRA() *nodes.Kind {
 			{Name: "model", Type: nodes.PortArg, Port: nodes.ModelType, Required: true, Doc: "The model that the LoRA is added to."},
 			{Name: "weights", Type: nodes.WeightsArg, Required: true, Doc: "The LoRA's file, declared under models."},
 			{Name: "scale", Type: nodes.FloatArg, Default: 1.0, Min: bound(-100), Max: bound(100), Doc: "How strongly it acts; its own strength, alpha / rank, comes on top."},
+			{Name: "attach", Type: nodes.EnumArg, Enum: []string{string(lora.ByName), string(lora.RefinersOrder)}, Default: string(lora.ByName),
+				Doc: "How its layers find the model's: by their names and with alpha / rank, or by order and shape and without, as Refiners' SDLoraManager does."},
 			{Name: "unmatched", Type: nodes.EnumArg, Enum: []string{"error", "warn"}, Default: "error", Doc: "What a key that finds no layer is."},
 		},
 		Outputs: []nodes.Port{{Name: "model", Type: nodes.ModelType, Doc: "The model with the LoRA."}},
 		New: func(a *nodes.Args) (nodes.Op, error) {
-			return &addLoRA{path: a.File("weights").Path, opt: lora.Options{Scale: a.Float("scale"), LetPass: a.String("unmatched") == "warn"}}, nil
+			return &addLoRA{path: a.File("weights").Path, opt: lora.Options{Scale: a.Float("scale"), Attach: lora.Attach(a.String("attach")),
+				LetPass: a.String("unmatched") == "warn"}}, nil
 		},
 	}
 }

@@ -12,9 +12,19 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/weights"
 )
 
+// Attach says how a file's layers find those of the model.
+type Attach string
+
+// Ways to attach.
+const (
+	ByName        Attach = "by-name"        // names decide the layer, alpha / rank the strength
+	RefinersOrder Attach = "refiners-order" // order and shape, no alpha: what Refiners' SDLoraManager does
+)
+
 // Options say how a file is applied to a model.
 type Options struct {
-	Scale float64
+	Scale  float64
+	Attach Attach // by name where it is empty
 	// LetPass leaves keys that find no layer aside instead of refusing the file.
 	LetPass bool
 }
@@ -71,6 +81,13 @@ func (l *applied) idle() bool { return l.scale == 0 && l.keys[magnitude] == "" }
 
 // Match finds out which layers of a model a file is for. What does not fit is an error.
 func (f *File) Match(m Model, opt Options) (*Match, error) {
+	if opt.Attach == RefinersOrder {
+		match, err := f.byOrder(m)
+		if err != nil {
+			return nil, err
+		}
+		return match, f.refuse(match, m, opt.LetPass)
+	}
 	match := f.byName(m)
 	return match, f.refuse(match, m, opt.LetPass)
 }
