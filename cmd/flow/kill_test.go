@@ -124,7 +124,10 @@ func TestKilled(t *testing.T) {
 	}
 	rnd := rand.New(rand.NewPCG(uint64(kills(t)), 11))
 	killed, finished, found, litter := 0, 0, 0, 0
-	for i := range kills(t) {
+	for i := 0; killed < kills(t); i++ {
+		if i > 5*kills(t) {
+			t.Fatalf("of %d processes only %d were killed before they had finished", i, killed)
+		}
 		if i%seeds == 0 { // what is stored already is not stored again
 			w.store = filepath.Join(t.TempDir(), "store")
 		}
@@ -133,7 +136,7 @@ func TestKilled(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(rnd.Int64N(2 * int64(took))))
+		time.Sleep(time.Duration(rnd.Int64N(int64(took) * 5 / 4)))
 		_ = c.Process.Kill() // it may have ended
 		if err := c.Wait(); err == nil {
 			finished++
@@ -157,9 +160,6 @@ func TestKilled(t *testing.T) {
 		}
 	}
 	t.Logf("%d killed, %d had finished, %d had written the picture; %d files were left half-written and removed; a run takes %v", killed, finished, found, litter, took)
-	if killed == 0 {
-		t.Error("nothing was killed: the test does not test")
-	}
 }
 
 // temps lists unfinished files of a store.
