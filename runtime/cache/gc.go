@@ -125,7 +125,8 @@ func (e *eviction) run() (*Report, error) {
 		return nil, fmt.Errorf("nothing was removed: cannot be sure that folder %s is a cache of flow: %w", d.dir, err)
 	}
 	defer func() { e.locks.release() }()
-	steps := []func() error{e.look, e.temps, e.records, e.orphans, e.memos, e.tombs, e.clearRest}
+	// what nobody misses goes before records that only the size drives out
+	steps := []func() error{e.look, e.temps, e.memos, e.orphans, e.records, e.orphans, e.tombs, e.clearRest}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, err
@@ -321,17 +322,26 @@ func (e *eviction) orphans() error {
 	return nil
 }
 
-// memos removes those beyond their number and age.
+// memoShare is the part of the size to keep that memos may have: a fourth, so that they never crowd records out.
+const memoShare = 4
+
+// memos removes those beyond their number, age and share of the size.
 func (e *eviction) memos() error {
 	age := time.Duration(memoAge)
 	if e.opts.MaxAge > 0 {
 		age = min(age, e.opts.MaxAge)
 	}
 	over := len(e.scan.memos) - e.disk.maxMemos
+	var size int64
+	for _, m := range e.scan.memos {
+		size += m.info.Size()
+	}
 	for i, m := range e.scan.memos {
-		if !e.all && i >= over && e.scan.at.Sub(m.used) <= age {
+		large := e.opts.MaxSize >= 0 && size > e.opts.MaxSize/memoShare && e.size > e.opts.MaxSize
+		if !e.all && i >= over && !large && e.scan.at.Sub(m.used) <= age {
 			continue
 		}
+		size -= m.info.Size()
 		gone, err := e.dropSmall(m)
 		if err != nil {
 			return err

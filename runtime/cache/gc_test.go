@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -483,4 +484,31 @@ func TestPutDuringGC(t *testing.T) {
 			i.mustMiss(t, d, Evicted)
 		}
 	}
+}
+
+// Memos that are as large as the cap do not crowd records out; a store within its cap keeps them all.
+func TestMemosDoNotCrowdRecordsOut(t *testing.T) {
+	c := newClock()
+	d := fill(t, c, 3)
+	for i := range 20 {
+		d.PutMemo(fmt.Sprint("memo", i), make([]byte, 10_000))
+		c.advance(time.Minute)
+	}
+	if err := d.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if r := mustGC(t, d, GCOptions{MaxSize: 1 << 20}); r.Memos != 0 || len(r.Removed) != 0 {
+		t.Fatalf("within the cap: %+v", r)
+	}
+	r := mustGC(t, d, GCOptions{MaxSize: 150_000})
+	if len(r.Removed) != 0 || r.Memos == 0 || r.After > 150_000 {
+		t.Errorf("%d records and %d memos went, %d bytes are left", len(r.Removed), r.Memos, r.After)
+	}
+	if _, ok := d.GetMemo("memo0"); ok {
+		t.Error("the least recently used memo is still there")
+	}
+	if _, ok := d.GetMemo("memo19"); !ok {
+		t.Error("the last memo went")
+	}
+	sample(0).mustHit(t, d)
 }
