@@ -45,7 +45,7 @@ var rules = map[string][]string{
 	"internal/sdxl/...":            {"internal/program", "internal/nn", "internal/numeric", "internal/weights", "internal/sdxl/..."},
 	"internal/sdxl/keymap":         {},
 	"internal/sdxl/tokenizer":      {},
-	"internal/sdxl/config":         {"internal/program"},
+	"internal/sdxl/config":         {"internal/program", "internal/sdxl/keymap"},
 	"internal/sdxl/noise":          {"internal/numeric"},
 	"internal/picture/...":         {"internal/numeric", "internal/picture/..."},
 	"internal/machine":             {},

@@ -100,17 +100,7 @@ func attentionsOf(folder string) (keymap.Attentions, error) {
 	if err != nil {
 		return keymap.Attentions{}, fmt.Errorf("%s: %w", path, err)
 	}
-	n := len(u.Attention)
-	a := keymap.Attentions{Mid: u.TransformerLayers[n-1]}
-	for i := range n {
-		if u.Attention[i] {
-			a.Down += u.LayersPerBlock[i] * u.TransformerLayers[i]
-		}
-		if u.UpAttention[i] {
-			a.Up += (u.LayersPerBlock[n-1-i] + 1) * u.TransformerLayers[n-1-i]
-		}
-	}
-	return a, nil
+	return u.CrossAttentions(), nil
 }
 
 // metadata is what the header says beside tensors: the source's own where names stay, and the mark that

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/seed-8af8f8e1/flow/internal/numeric"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/keymap"
 	"github.com/seed-8af8f8e1/flow/internal/weights"
 )
@@ -149,11 +150,7 @@ func TestRefinersFolder(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d, err := c.Digest(context.Background(), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, d.String()+string(c.Config))
+			out = append(out, digest(t, c).String()+string(c.Config))
 		}
 		return out
 	}
@@ -182,11 +179,64 @@ func digestsOf(t *testing.T, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return digest(t, c).String()
+}
+
+// TestImagePrompt opens an IP-Adapter and an image encoder in Refiners' names: the same components, by digest, as in their own.
+func TestImagePrompt(t *testing.T) {
+	model, err := sdxl.Open(castle, weights.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer model.Close()
+	const folder = "../../examples/image-prompt/ip-adapter/"
+	dir := t.TempDir()
+	to(t, folder+"ip-adapter-plus.safetensors", filepath.Join(dir, "ip.safetensors"), Options{To: ToRefiners, Config: castle})
+	to(t, folder+"image_encoder", filepath.Join(dir, "encoder.safetensors"), Options{To: ToRefiners})
+	config, err := os.ReadFile(folder + "image_encoder/config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	adapter := func(path string) weights.Digest {
+		t.Helper()
+		a, err := sdxl.OpenImageAdapter(path, "ip_adapter.0", model.UNet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		return digest(t, a.Component)
+	}
+	if got, want := adapter(filepath.Join(dir, "ip.safetensors")), adapter(folder+"ip-adapter-plus.safetensors"); got != want {
+		t.Errorf("adapter %s, want %s", got, want)
+	}
+	encoder := func(path string) weights.Digest {
+		t.Helper()
+		e, err := sdxl.OpenImageEncoder(path, weights.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		return digest(t, e.Component)
+	}
+	if got, want := encoder(filepath.Join(dir, "encoder.safetensors")), encoder(folder+"image_encoder"); got != want {
+		t.Errorf("image encoder %s, want %s", got, want)
+	}
+	if _, err := sdxl.OpenImageAdapter(filepath.Join(dir, "encoder.safetensors"), "ip_adapter.0", model.UNet); err == nil ||
+		!strings.Contains(err.Error(), "is Refiners' image-encoder; wanted is its ip-adapter") {
+		t.Errorf("an image encoder as an adapter: %v", err)
+	}
+}
+
+func digest(t *testing.T, c *weights.Component) weights.Digest {
+	t.Helper()
 	d, err := c.Digest(context.Background(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d.String()
+	return d
 }
 
 // TestTorch copies a torch file: every tensor as it is.

@@ -26,7 +26,7 @@ func OpenImageAdapter(path, name string, u *config.UNet) (*ImageAdapter, error) 
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil, fmt.Errorf("%s is a folder; an IP-Adapter is one safetensors file", path)
 	}
-	files, err := weights.OpenAlone(path, name, weights.Options{})
+	files, err := weights.OpenAlone(path, name, weights.Options{Attentions: u.CrossAttentions()})
 	if err != nil {
 		return nil, err
 	}

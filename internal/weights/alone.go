@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/keymap"
 )
 
 // OpenAlone opens a component that is part of no model, such as an image encoder or an adapter: a folder with config.json beside
@@ -27,23 +29,55 @@ func OpenAlone(path, name string, opt Options) (*Model, error) {
 	if opt.Variant != "" {
 		return nil, &Error{File: abs, Problem: fmt.Sprintf("a single file has no variant %q", opt.Variant), Hint: "leave variant out"}
 	}
-	m.layout = &loneFile{lonePart{folder{path: abs}, name}}
+	m.layout = &loneFile{lonePart{folder{path: abs}, name}, opt.Attentions}
 	return m, nil
 }
 
-// loneFile is a component in one file, with or without config.json beside it.
-type loneFile struct{ lonePart }
+// loneFile is a component in one file, with or without config.json beside it, in its own names or Refiners'.
+type loneFile struct {
+	lonePart
+	attentions keymap.Attentions
+}
 
 // component opens the one component that there is.
 func (d *loneFile) component(m *Model, name string) (*Component, error) {
 	if name != d.name {
 		return nil, &Error{File: d.path, Problem: fmt.Sprintf("is a %s alone and has no %s", d.name, name)}
 	}
-	c := newComponent(name, d.path)
+	c, err := d.tensors(m)
+	if err != nil {
+		return nil, err
+	}
 	config, err := readObject(filepath.Join(filepath.Dir(d.path), "config.json"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	c.Config = config
-	return c, m.addFile(c, d.path, nil)
+	return c, nil
+}
+
+// tensors gives the component without its configuration.
+func (d *loneFile) tensors(m *Model) (*Component, error) {
+	f, err := m.open(d.path)
+	if err != nil {
+		return nil, err
+	}
+	part, found, err := RefinersParts(f, d.attentions)
+	if err != nil {
+		return nil, err
+	}
+	if part == "" {
+		c := newComponent(d.name, d.path)
+		return c, m.addFile(c, d.path, nil)
+	}
+	want := keymap.PartIPAdapter
+	if d.name == "image_encoder" {
+		want = keymap.PartImageEncoder
+	}
+	if part != want {
+		return nil, &Error{File: d.path, Problem: fmt.Sprintf("is Refiners' %s; wanted is its %s", part, want)}
+	}
+	c := found[keymap.PartComponents(part)[0]]
+	c.Name = d.name
+	return c, nil
 }

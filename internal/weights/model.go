@@ -23,6 +23,8 @@ type Options struct {
 	// Config is a diffusers folder whose configuration and tokenizer files describe a single-file checkpoint or Refiners'
 	// files, which carry none. Empty means that the configuration is inferred from shapes.
 	Config string
+	// Attentions are those of the UNet that an IP-Adapter is for, by which Refiners' files number its layers.
+	Attentions keymap.Attentions
 }
 
 // Model is an opened model. Components are opened when they are first asked for.

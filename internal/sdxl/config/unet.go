@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/keymap"
 )
 
 // UNet is the architecture of a UNet2DConditionModel.
@@ -162,6 +163,21 @@ func (u *UNet) blocks(j *unetJSON) error {
 		u.UpAttention = append(u.UpAttention, up)
 	}
 	return nil
+}
+
+// CrossAttentions counts the UNet's cross-attentions.
+func (u *UNet) CrossAttentions() keymap.Attentions {
+	n := len(u.Attention)
+	a := keymap.Attentions{Mid: u.TransformerLayers[n-1]}
+	for i := range n {
+		if u.Attention[i] {
+			a.Down += u.LayersPerBlock[i] * u.TransformerLayers[i]
+		}
+		if u.UpAttention[i] {
+			a.Up += (u.LayersPerBlock[n-1-i] + 1) * u.TransformerLayers[n-1-i]
+		}
+	}
+	return a
 }
 
 func blockKind(name, plain, cross string) (attention, ok bool) {
