@@ -4,5 +4,5 @@ package plan
 
 import "time"
 
-// limitOfPlan is the promise for 1,000 nodes.
-const limitOfPlan = 50 * time.Millisecond
+// limitOfPlan is four times the promise for 1,000 nodes, for machines that do other things beside.
+const limitOfPlan = 4 * 50 * time.Millisecond

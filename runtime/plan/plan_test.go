@@ -280,7 +280,7 @@ func TestOutputsThatClash(t *testing.T) {
 	}
 }
 
-// TestAThousandNodes are planned within 50 ms; the file's order is the worst there is for a naive sort.
+// TestAThousandNodes are planned within 50 ms on an idle machine; the file's order is the worst there is for a naive sort.
 func TestAThousandNodes(t *testing.T) {
 	var lines []string
 	for i := range 1000 {

@@ -186,7 +186,6 @@ outputs: {p: {from: $d, path: p.png}}
 	var open [5]int
 	for id := int64(1); id <= 4; id++ {
 		r.hooks[id] = func(context.Context, *nodes.Env) error {
-			time.Sleep(2 * time.Millisecond) // closing is beside the lane
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			open[id] = r.open
