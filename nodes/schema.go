@@ -50,8 +50,9 @@ func (r *Registry) Schema() ([]byte, error) {
 		"description": text("What the workflow draws."),
 		"params":      named(paramSchema(text)),
 		"models": named(file(obj{"path": path(where), "variant": text("The variant of the weight files, such as fp16."),
-			"config": path("A diffusers folder whose configuration and tokenizer describe a single file, which carries none.")})),
-		"files": named(file(obj{"path": path(where)})),
+			"config": path("A diffusers folder whose configuration and tokenizer describe a single file, which carries none."),
+			"source": text("Where the file comes from, for people who lack it; it decides nothing."), "license": text("Its license; it decides nothing.")})),
+		"files": named(file(obj{"path": path(where), "source": text("Where the file comes from, for people who lack it."), "license": text("Its license.")})),
 		"numerics": obj{"type": []string{"object", "null"}, "additionalProperties": false, "properties": obj{
 			"precision": obj{"enum": spec.Precisions, "description": "Of products in the UNet and the text encoders; bf16 by default."},
 			"device":    obj{"enum": spec.Devices, "description": "Where the workflow runs; cpu by default."},

@@ -58,14 +58,30 @@ type Model struct {
 	Path    *Value
 	Variant Word
 	Config  *Value // a folder that describes a single file; nil for none
+	Origin  Origin
 	used    bool
+}
+
+// Origin says where a file comes from, for people who lack it; it decides nothing.
+type Origin struct{ Source, License Word }
+
+// Hint tells how to get the file; empty where the workflow does not say.
+func (o Origin) Hint() string {
+	if o.Source.Text == "" {
+		return ""
+	}
+	if o.License.Text == "" {
+		return "get it from " + o.Source.Text
+	}
+	return "get it from " + o.Source.Text + " (license: " + o.License.Text + ")"
 }
 
 // FileRef is a declared input file.
 type FileRef struct {
-	Name Word
-	Path *Value
-	used bool
+	Name   Word
+	Path   *Value
+	Origin Origin
+	used   bool
 }
 
 // Node is one node.
@@ -268,8 +284,8 @@ func (p *parser) body(e Entry, what string, known []string) bool {
 // files reads models and files.
 func (p *parser) files(root *Value) {
 	for _, e := range p.block(root.Get("models"), "models") {
-		if path := p.path(e, "a model", []string{"path", "variant", "config"}); path != nil {
-			m := &Model{Name: e.Key, Path: path, Variant: p.word(e.Value.Get("variant"), "variant")}
+		if path := p.path(e, "a model", []string{"path", "variant", "config", "source", "license"}); path != nil {
+			m := &Model{Name: e.Key, Path: path, Variant: p.word(e.Value.Get("variant"), "variant"), Origin: p.origin(e.Value)}
 			if c := e.Value.Get("config"); c != nil {
 				m.Config = p.pathText(c)
 			}
@@ -277,10 +293,15 @@ func (p *parser) files(root *Value) {
 		}
 	}
 	for _, e := range p.block(root.Get("files"), "files") {
-		if path := p.path(e, "a file", []string{"path"}); path != nil {
-			p.d.Files = append(p.d.Files, &FileRef{Name: e.Key, Path: path})
+		if path := p.path(e, "a file", []string{"path", "source", "license"}); path != nil {
+			p.d.Files = append(p.d.Files, &FileRef{Name: e.Key, Path: path, Origin: p.origin(e.Value)})
 		}
 	}
+}
+
+// origin reads where a declared file comes from.
+func (p *parser) origin(v *Value) Origin {
+	return Origin{p.word(v.Get("source"), "source"), p.word(v.Get("license"), "license")}
 }
 
 // path reads {path: ...}, or the path alone.

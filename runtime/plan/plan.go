@@ -200,15 +200,19 @@ func (b *builder) unknownKind(n *spec.Node) {
 // file finds a declared weight or input file.
 func (b *builder) file(root spec.Root, name spec.Word) (nodes.File, *spec.Diagnostic) {
 	var path, config *spec.Value
+	var origin spec.Origin
 	f := nodes.File{Name: name.Text}
 	if root == spec.ModelsRoot {
 		if m := b.doc.Model(name.Text); m != nil {
-			path, config, f.Variant = m.Path, m.Config, m.Variant.Text
+			path, config, f.Variant, origin = m.Path, m.Config, m.Variant.Text, m.Origin
 		}
 	} else if x := b.doc.InputFile(name.Text); x != nil {
-		path = x.Path
+		path, origin = x.Path, x.Origin
 	}
 	problem := b.find(path, &f.Path) // an unknown name is reported where it was read
+	if hint := origin.Hint(); problem != nil && hint != "" {
+		problem.Hint = hint + "; " + problem.Hint
+	}
 	if problem == nil {
 		problem = b.find(config, &f.Config)
 	}
