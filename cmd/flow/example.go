@@ -14,6 +14,8 @@ import (
 
 	"github.com/seed-8af8f8e1/flow/examples/castle"
 	imageprompt "github.com/seed-8af8f8e1/flow/examples/image-prompt"
+	pixelart "github.com/seed-8af8f8e1/flow/examples/pixel-art"
+	scifi "github.com/seed-8af8f8e1/flow/examples/sci-fi"
 )
 
 // example is what flow example writes: the files of several packages, so that examples share the small model.
@@ -25,6 +27,8 @@ type example struct {
 var examples = map[string]example{
 	"castle":       {castle.Workflow, []fs.FS{castle.Files()}},
 	"image-prompt": {imageprompt.Workflow, []fs.FS{castle.Model(), imageprompt.Files()}},
+	"sci-fi":       {scifi.Workflow, []fs.FS{castle.Model(), scifi.Files()}},
+	"pixel-art":    {pixelart.Workflow, []fs.FS{castle.Model(), scifi.LoRA(), pixelart.Files()}},
 }
 
 func exampleCommand(a *app) *cobra.Command {
