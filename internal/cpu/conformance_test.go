@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
@@ -16,5 +17,16 @@ func TestConformance(t *testing.T) {
 			}
 			conformance.RunAll(t, WithTier(tier), opt)
 		})
+	}
+}
+
+// TestRandomPrograms compares made-up programs before and after each pass.
+func TestRandomPrograms(t *testing.T) {
+	n := uint64(300)
+	if testing.Short() {
+		n = 30
+	}
+	for seed := range n {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { conformance.RunRandom(t, New(), seed) })
 	}
 }

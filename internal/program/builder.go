@@ -125,6 +125,11 @@ func (b *Builder) Carry(name string, init ID) ID {
 	if b.stage != Each {
 		b.fail("carry %q outside the loop", name)
 	}
+	for _, c := range b.p.Carries {
+		if c.Body == init {
+			init = c.Init
+		}
+	}
 	v := b.p.Values[init]
 	id := b.value(Value{Shape: v.Shape, DType: v.DType, Origin: FromCarry, Name: name})
 	b.p.Carries = append(b.p.Carries, Carry{Name: name, Init: init, Body: id})

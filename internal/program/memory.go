@@ -127,18 +127,16 @@ func shares(p *Program, in *Instr) bool {
 	return ok && p.Values[in.In[0]].Origin == FromOp
 }
 
-// loopRange gives the first and last instruction of the loop, or an empty range
-// after the last instruction.
+// loopRange gives the first and last instruction of the loop; where it has none, an empty range at the loop's place.
 func loopRange(p *Program) (first, last int) {
-	first, last = len(p.Instrs), len(p.Instrs)-1
-	for i := range p.Instrs {
-		if p.Instrs[i].Stage == Each {
-			first = min(first, i)
-			last = max(i, first)
-		}
+	for first < len(p.Instrs) && p.Instrs[first].Stage == Once {
+		first++
 	}
-	if first > last {
-		return len(p.Instrs) + 1, len(p.Instrs)
+	last = first - 1
+	for i := first; i < len(p.Instrs); i++ {
+		if p.Instrs[i].Stage == Each {
+			last = i
+		}
 	}
 	return first, last
 }

@@ -37,6 +37,23 @@ func TestPlanMemoryKeepsLivingValuesApart(t *testing.T) {
 	}
 }
 
+// TestEmptyLoopKeepsItsCarries has a loop whose only instruction is hoisted: what follows must not lie on the carried value.
+func TestEmptyLoopKeepsItsCarries(t *testing.T) {
+	b := NewBuilder("empty", F32)
+	x := b.Input("x", Float32, 1, 32)
+	b.Loop(2)
+	c := b.Carry("c", x)
+	b.Next(c, b.Affine(x, 2, 0))
+	b.EndLoop()
+	y := b.Affine(x, 3, 0)
+	b.Output("sum", b.Add(y, c))
+	p := Hoist(b.Program())
+	plan := PlanMemory(p)
+	if plan.Offset[y] == plan.Offset[c] {
+		t.Error("a value after the loop lies on a carried one")
+	}
+}
+
 func TestReshapesShareMemory(t *testing.T) {
 	b := NewBuilder("reshape", F32)
 	x := b.Input("x", Float32, 1, 4, 8)

@@ -1,6 +1,7 @@
 package ref_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/seed-8af8f8e1/flow/internal/program/conformance"
@@ -9,4 +10,11 @@ import (
 
 func TestConformance(t *testing.T) {
 	conformance.RunAll(t, ref.New(), conformance.Options{Bits: true})
+}
+
+// TestRandomPrograms compares made-up programs before and after each pass.
+func TestRandomPrograms(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { conformance.RunRandom(t, ref.New(), seed) })
+	}
 }
