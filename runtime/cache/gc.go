@@ -246,6 +246,16 @@ func (e *eviction) evict(r *foundRecord, cause string) error {
 		}
 	}
 	if !e.opts.DryRun {
+		if d.gone(r.path) { // another eviction was quicker, and what it removed needs no more to go
+			e.size -= r.info.Size()
+			for _, b := range blobs {
+				if d.gone(b.path) {
+					delete(e.scan.blobs, b.hash)
+					e.size -= b.info.Size()
+				}
+			}
+			return nil
+		}
 		if !d.unchanged(r.path, r.info) { // used or made anew since the scan
 			for _, id := range r.blobs {
 				e.scan.refs[id]++
@@ -286,6 +296,9 @@ func (e *eviction) dropBlob(b *found) error {
 	e.left--
 	if !e.opts.DryRun {
 		if !e.disk.unchanged(b.path, b.info) {
+			if e.disk.gone(b.path) {
+				e.size -= b.info.Size()
+			}
 			return nil
 		}
 		if err := e.disk.remove(b.path); err != nil {
@@ -374,6 +387,9 @@ func (e *eviction) dropSmall(f *found) (bool, error) {
 	}
 	if !e.opts.DryRun {
 		if !e.disk.unchanged(f.path, f.info) {
+			if e.disk.gone(f.path) {
+				e.size -= f.info.Size()
+			}
 			return false, nil
 		}
 		if err := e.disk.remove(f.path); err != nil {

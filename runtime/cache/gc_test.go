@@ -512,3 +512,36 @@ func TestMemosDoNotCrowdRecordsOut(t *testing.T) {
 	}
 	sample(0).mustHit(t, d)
 }
+
+// An eviction that another has overtaken does not remove as much again.
+func TestOvertakenEviction(t *testing.T) {
+	d := fill(t, newClock(), 8)
+	all, err := d.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := all.Bytes * 2 / 3
+	slow := &eviction{disk: d, ctx: t.Context(), opts: GCOptions{MaxSize: limit}, patience: gcPatience}
+	if err := slow.look(); err != nil { // it has seen all that there is
+		t.Fatal(err)
+	}
+	slow.locks.release()
+	slow.locks = nil
+	first := mustGC(t, d, GCOptions{MaxSize: limit})
+	if len(first.Removed) == 0 {
+		t.Fatal("nothing was removed: the test does not test")
+	}
+	if err := slow.relock(); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []func() error{slow.memos, slow.orphans, slow.records, slow.orphans} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slow.locks.release()
+	if n := len(slow.report.Removed); n != 0 {
+		t.Errorf("%d records went first, and %d more", len(first.Removed), n)
+	}
+	clean(t, d)
+}

@@ -133,6 +133,12 @@ func (f *files) unchanged(name string, info fs.FileInfo) bool {
 	return err == nil && os.SameFile(now, info) && now.ModTime().Equal(info.ModTime()) && now.Size() == info.Size()
 }
 
+// gone reports whether there is no file of that name any more.
+func (f *files) gone(name string) bool {
+	_, err := f.root.Lstat(name)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // Records gives all records, whether or not their blobs are there. See [Store.Records].
 func (d *Disk) Records() iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
