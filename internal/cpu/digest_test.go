@@ -14,9 +14,9 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/program/conformance"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/noise"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/solver"
-	"github.com/seed-8af8f8e1/flow/internal/sdxl/vae"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -71,7 +71,7 @@ func castleDigests(t *testing.T) (lines []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := solver.DDIM(m.Scheduler, 2, solver.Diffusers)
+	table, err := solver.DDIM(m.Scheduler, 2, edition.Diffusers)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func castleDigests(t *testing.T) (lines []string) {
 		d := sdxl.Denoise{UNet: m.UNet, Prediction: m.Scheduler.Prediction, Precision: prec, Batch: 1, Height: side, Width: side,
 			Tokens: tokens, Pooled: m.Text[1].Projection, Steps: 2, Guidance: 5}
 		latents := stage(d.Program(), in)
-		stage(sdxl.DecodeProgram(m.VAE, vae.Eps, 1, side, side), latents)
+		stage(sdxl.DecodeProgram(m.VAE, edition.Diffusers.ResnetEps, 1, side, side), latents)
 	}
 	sort.Strings(lines)
 	return lines

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/config"
-	"github.com/seed-8af8f8e1/flow/internal/sdxl/vae"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 )
 
 // TestFusedBits compares the castle's programs before and after fusing, on every tier and several numbers of threads.
@@ -26,9 +26,9 @@ func TestFusedBits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	decode := sdxl.DecodeProgram(m.VAE, vae.Eps, 1, 3, 5)
+	decode := sdxl.DecodeProgram(m.VAE, edition.Diffusers.ResnetEps, 1, 3, 5)
 	compareFused(t, "decode", decode, randomInputs(decode), src)
-	encode := sdxl.EncodeProgram(m.VAE, vae.Eps, 2, 24, 40)
+	encode := sdxl.EncodeProgram(m.VAE, edition.Diffusers.ResnetEps, 2, 24, 40)
 	compareFused(t, "encode", encode, randomInputs(encode), src)
 }
 
@@ -107,7 +107,7 @@ func BenchmarkFuse(b *testing.B) {
 		p := sdxl.EvaluateProgram(wide, prec, 2, 32, 32, 77, 0, nil)
 		benchmarkFuse(b, "wide/"+prec.String(), p, newRandomSource(p))
 	}
-	decode := sdxl.DecodeProgram(m.VAE, vae.Eps, 1, 32, 32)
+	decode := sdxl.DecodeProgram(m.VAE, edition.Diffusers.ResnetEps, 1, 32, 32)
 	src, err := m.Weights(sdxl.VAE)
 	if err != nil {
 		b.Fatal(err)

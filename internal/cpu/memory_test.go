@@ -7,7 +7,7 @@ import (
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
-	"github.com/seed-8af8f8e1/flow/internal/sdxl/vae"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 )
 
 // TestPeakBytesIsWhatARunTakes compares what is planned with what compiling and running allocate in all, beside outputs.
@@ -18,7 +18,7 @@ func TestPeakBytesIsWhatARunTakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	step, in, _ := castleDenoise(t, program.BF16, 2)
-	decode := sdxl.DecodeProgram(m.VAE, vae.Eps, 1, 16, 16)
+	decode := sdxl.DecodeProgram(m.VAE, edition.Diffusers.ResnetEps, 1, 16, 16)
 	for name, c := range map[string]struct {
 		p  *program.Program
 		in map[string]program.Tensor

@@ -25,7 +25,7 @@ const (
 // MaxPixels is the default limit of [Options]: above it Pillow speaks of a decompression bomb.
 const MaxPixels = 1024 * 1024 * 1024 / 4 / 3
 
-// Options of [Decode]. The zero value is what Refiners does with a file: no orientation, alpha dropped.
+// Options of [Decode]. The zero value applies no orientation and drops alpha.
 type Options struct {
 	// Orient applies the orientation of EXIF (or XMP) as PIL.ImageOps.exif_transpose does, which diffusers' load_image calls.
 	Orient bool

@@ -34,8 +34,8 @@ func EncodeProgram(c *config.VAE, eps float32, batch, height, width int) *progra
 }
 
 // Pixels turns a picture in [-1,1] into bytes: clamp(x/2 + 0.5, 0, 1) * 255, rounded to
-// nearest, ties to even, as diffusers does; or cut off, as Refiners does. A NaN is 0.
-func Pixels(picture []float32, cut bool) []byte {
+// nearest, ties to even, or else cut off. A NaN is 0.
+func Pixels(picture []float32, round bool) []byte {
 	out := make([]byte, len(picture))
 	for i, x := range picture {
 		v := float32(x*0.5) + 0.5
@@ -43,7 +43,7 @@ func Pixels(picture []float32, cut bool) []byte {
 		if v != v {
 			continue
 		}
-		if !cut {
+		if round {
 			v = float32(math.RoundToEven(float64(v)))
 		}
 		out[i] = byte(v)

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/tokenizer"
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
@@ -59,11 +60,11 @@ func (m *model) cost(env *nodes.Env, p *program.Program) cost {
 }
 
 // tokenizer gives the tokenizer of text encoder 0 or 1.
-func (m *model) tokenizer(i int, edition string) (*tokenizer.Tokenizer, error) {
+func (m *model) tokenizer(i int, e edition.Edition) (*tokenizer.Tokenizer, error) {
 	name := [2]string{tokenizerPart, tokenizerPart2}[i]
 	m.built.mu.Lock()
 	defer m.built.mu.Unlock()
-	key := name + " " + edition
+	key := name + " " + e.Name
 	if t := m.built.tokenizers[key]; t != nil {
 		return t, nil
 	}
@@ -71,7 +72,7 @@ func (m *model) tokenizer(i int, edition string) (*tokenizer.Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := tokenizer.ForModel(files, i == 1, edition == "refiners")
+	t, err := tokenizer.ForModel(files, i == 1, e)
 	if err != nil {
 		return nil, fmt.Errorf("%s of %s: %w", name, m.base.Files.Path(), err)
 	}

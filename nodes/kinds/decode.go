@@ -6,7 +6,7 @@ import (
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
-	"github.com/seed-8af8f8e1/flow/internal/sdxl/vae"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
 
@@ -26,7 +26,7 @@ func Decode() *nodes.Kind {
 
 type decode struct{}
 
-func (decode) program(env *nodes.Env, live map[string]nodes.Live, shape []int) (*model, *program.Program, error) {
+func (decode) program(e edition.Edition, live map[string]nodes.Live, shape []int) (*model, *program.Program, error) {
 	m, err := modelOf(live)
 	if err != nil {
 		return nil, nil, err
@@ -34,19 +34,19 @@ func (decode) program(env *nodes.Env, live map[string]nodes.Live, shape []int) (
 	if shape[3] != m.vae.Config.LatentChannels || shape[0] != 1 {
 		return nil, nil, fmt.Errorf("latents of shape %v for an autoencoder of %d channels", shape, m.vae.Config.LatentChannels)
 	}
-	eps := vae.Eps
-	if env.Edition == "refiners" {
-		eps = vae.EpsRefiners
-	}
-	return m, m.program([]any{"decode", eps, shape}, func() *program.Program {
-		return sdxl.DecodeProgram(m.vae.Config, eps, 1, shape[1], shape[2])
+	return m, m.program([]any{"decode", e.ResnetEps, shape}, func() *program.Program {
+		return sdxl.DecodeProgram(m.vae.Config, e.ResnetEps, 1, shape[1], shape[2])
 	}), nil
 }
 
 // Plan implements nodes.StoredOp.
 func (d decode) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error) {
+	e, err := edition.ByName(env.Edition)
+	if err != nil {
+		return nodes.Plan{}, err
+	}
 	shape := in.Stored["latents"].Shape("latents")
-	m, p, err := d.program(env, in.Live, shape)
+	m, p, err := d.program(e, in.Live, shape)
 	if err != nil {
 		return nodes.Plan{}, err
 	}
@@ -62,8 +62,12 @@ func (d decode) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error) {
 
 // Run implements nodes.StoredOp.
 func (d decode) Run(ctx context.Context, env *nodes.Env, in nodes.Inputs) (map[string]nodes.Value, error) {
+	e, err := edition.ByName(env.Edition)
+	if err != nil {
+		return nil, err
+	}
 	latents := in.Stored["latents"].(*nodes.Tensors).List["latents"]
-	m, p, err := d.program(env, in.Live, latents.Shape)
+	m, p, err := d.program(e, in.Live, latents.Shape)
 	if err != nil {
 		return nil, err
 	}
@@ -85,5 +89,5 @@ func (d decode) Run(ctx context.Context, env *nodes.Env, in nodes.Inputs) (map[s
 		}
 	}
 	return map[string]nodes.Value{"image": &nodes.Image{Width: picture.Shape[2], Height: picture.Shape[1],
-		Pix: sdxl.Pixels(picture.F, env.Edition == "refiners")}}, nil
+		Pix: sdxl.Pixels(picture.F, e.RoundPixels)}}, nil
 }

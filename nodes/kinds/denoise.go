@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/solver"
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
@@ -68,6 +69,7 @@ type denoise struct {
 // setup is what a run needs beside its values.
 type denoiseSetup struct {
 	model   *model
+	edition edition.Edition
 	program *program.Program
 	table   *solver.Table
 	latents []int // shape
@@ -79,18 +81,18 @@ func (op *denoise) setup(env *nodes.Env, live map[string]nodes.Live, latents, co
 	if err != nil {
 		return nil, err
 	}
-	edition := solver.Diffusers
-	if env.Edition == "refiners" {
-		edition = solver.Refiners
+	e, err := edition.ByName(env.Edition)
+	if err != nil {
+		return nil, err
 	}
-	table, err := solver.DDIM(m.base.Scheduler, op.steps, edition)
+	table, err := solver.DDIM(m.base.Scheduler, op.steps, e)
 	if err != nil {
 		return nil, err
 	}
 	d := sdxl.Denoise{UNet: m.base.UNet, Prediction: m.base.Scheduler.Prediction, Precision: env.Precision, Batch: latents[0],
 		Height: latents[1], Width: latents[2], Tokens: context[1], Steps: op.steps, Guidance: op.guidance, SelfAttention: op.self}
-	if op.self.Scale != 0 && !d.Guided() && env.Edition == "refiners" {
-		return nil, fmt.Errorf("guidance.self-attention needs guidance.scale other than 1 in edition refiners, whose self-attention guidance reads the unconditional prediction; edition diffusers uses the only one")
+	if op.self.Scale != 0 && !d.Guided() && !e.SelfAlone {
+		return nil, fmt.Errorf("guidance.self-attention needs guidance.scale other than 1 in edition %s, whose self-attention guidance reads the unconditional prediction; edition %s uses the only one", e.Name, edition.Diffusers.Name)
 	}
 	if len(pooled) == 2 {
 		d.Pooled = pooled[1]
@@ -104,7 +106,7 @@ func (op *denoise) setup(env *nodes.Env, live map[string]nodes.Live, latents, co
 	if latents[0] != 1 {
 		return nil, fmt.Errorf("a batch of %d latents; a denoise node takes one", latents[0])
 	}
-	s := &denoiseSetup{model: m, table: table, latents: latents, entries: 1, program: m.program(d, func() *program.Program {
+	s := &denoiseSetup{model: m, edition: e, table: table, latents: latents, entries: 1, program: m.program(d, func() *program.Program {
 		d.Patches, d.Images = m.additions(sdxl.UNet), m.imagePrompts()
 		return d.Program()
 	})}
@@ -145,7 +147,7 @@ func (op *denoise) Run(ctx context.Context, env *nodes.Env, in nodes.Inputs) (ma
 	inputs[sdxl.InLatents] = program.Tensor{Shape: latents.Shape, F: latents.Data}
 	inputs[sdxl.InContext] = guided(s.entries, cond, "context")
 	inputs[sdxl.InPooled] = guided(s.entries, cond, "pooled")
-	inputs[sdxl.InTimeIDs] = op.timeIDs(env, s)
+	inputs[sdxl.InTimeIDs] = op.timeIDs(s)
 	if err := s.model.imageInputs(inputs, in.Stored, s.entries == 2); err != nil {
 		return nil, err
 	}
@@ -172,11 +174,11 @@ func guided(entries int, cond map[string]nodes.Tensor, name string) program.Tens
 }
 
 // timeIDs are [entries,6]: original height and width, crop top and left, target height and width.
-func (op *denoise) timeIDs(env *nodes.Env, s *denoiseSetup) program.Tensor {
+func (op *denoise) timeIDs(s *denoiseSetup) program.Tensor {
 	scale := s.model.vae.Config.Scale()
 	size := [2]int{s.latents[1] * scale, s.latents[2] * scale}
-	if env.Edition == "refiners" {
-		size = [2]int{1024, 1024}
+	if side := s.edition.TimeIDs; side != 0 {
+		size = [2]int{side, side}
 	}
 	var row []float32
 	for _, part := range []struct {

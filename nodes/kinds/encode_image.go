@@ -9,6 +9,7 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/picture/clipimage"
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 	"github.com/seed-8af8f8e1/flow/internal/weights"
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
@@ -97,26 +98,37 @@ func (op *encodeImage) Run(ctx context.Context, env *nodes.Env, in nodes.Inputs)
 
 // pixels reads the picture and makes the encoder's input of it by the edition's convention, with zeros behind: [2,size,size,3].
 func (op *encodeImage) pixels(ctx context.Context, env *nodes.Env, file *inputFile, e *imageEncoder) (program.Tensor, error) {
-	convention := clipimage.Diffusers
-	if env.Edition == "refiners" {
-		convention = clipimage.Refiners
+	ed, err := edition.ByName(env.Edition)
+	if err != nil {
+		return program.Tensor{}, err
 	}
 	data, err := file.Bytes(ctx)
 	if err != nil {
 		return program.Tensor{}, err
 	}
-	opt := convention.Options()
-	if op.white {
-		opt.Alpha = picture.AlphaWhite
-	}
-	m, err := picture.Decode(data, opt)
-	if err != nil {
-		return program.Tensor{}, fmt.Errorf("%s: %w", file.Path(), err)
-	}
-	t, err := clipimage.Preprocess(m, clipimage.Default(e.Config.ImageSize), convention)
+	t, err := prepare(data, ed, e.Config.ImageSize, op.white)
 	if err != nil {
 		return program.Tensor{}, fmt.Errorf("%s: %w", file.Path(), err)
 	}
 	size := e.Config.ImageSize
 	return program.Tensor{Shape: []int{2, size, size, e.Config.Channels}, F: append(t.Data, make([]float32, len(t.Data))...)}, nil
+}
+
+// prepare makes the encoder's input of a picture file by an edition's conventions; white puts the picture on white.
+func prepare(data []byte, e edition.Edition, size int, white bool) (clipimage.Tensor, error) {
+	opt := picture.Options{Orient: e.Orient}
+	switch {
+	case white:
+		opt.Alpha = picture.AlphaWhite
+	case e.ColourKey:
+		opt.Alpha = picture.AlphaKey
+	}
+	m, err := picture.Decode(data, opt)
+	if err != nil {
+		return clipimage.Tensor{}, err
+	}
+	if e.CropImage {
+		return clipimage.Preprocess(m, clipimage.Default(size))
+	}
+	return clipimage.Preprocess(m, clipimage.Squeezed(size))
 }

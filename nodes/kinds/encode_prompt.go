@@ -7,6 +7,7 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/clip"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
 
@@ -38,29 +39,29 @@ type encodePrompt struct {
 }
 
 // zeros says that the negative prompt is zeros instead of encoded text.
-func (op *encodePrompt) zeros(m *model, edition string) bool {
-	return op.negative == nil && edition == "diffusers" && m.base.ForceZeros
+func (op *encodePrompt) zeros(m *model, e edition.Edition) bool {
+	return op.negative == nil && e.ZeroNegative && m.base.ForceZeros
 }
 
 // texts are the prompts to encode: the prompt, and the negative prompt unless it is zeros.
-func (op *encodePrompt) texts(m *model, edition string) []string {
+func (op *encodePrompt) texts(m *model, e edition.Edition) []string {
 	out := []string{op.prompt}
 	switch {
 	case op.negative != nil:
 		out = append(out, *op.negative)
-	case !op.zeros(m, edition):
+	case !op.zeros(m, e):
 		out = append(out, "")
 	}
 	return out
 }
 
 // tokens are the ids of all texts for one encoder, and notes on what was cut.
-func (op *encodePrompt) tokens(m *model, i int, edition string) (ids [][]int32, notes []string, err error) {
-	tok, err := m.tokenizer(i, edition)
+func (op *encodePrompt) tokens(m *model, i int, e edition.Edition) (ids [][]int32, notes []string, err error) {
+	tok, err := m.tokenizer(i, e)
 	if err != nil {
 		return nil, nil, err
 	}
-	for k, text := range op.texts(m, edition) {
+	for k, text := range op.texts(m, e) {
 		row, cut := tok.Encode(text)
 		ids = append(ids, row)
 		if cut != "" && i == 0 {
@@ -84,7 +85,11 @@ func (op *encodePrompt) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, e
 	if err != nil {
 		return nodes.Plan{}, err
 	}
-	ids, notes, err := op.tokens(m, 0, env.Edition)
+	e, err := edition.ByName(env.Edition)
+	if err != nil {
+		return nodes.Plan{}, err
+	}
+	ids, notes, err := op.tokens(m, 0, e)
 	if err != nil {
 		return nodes.Plan{}, err
 	}
@@ -111,10 +116,14 @@ func (op *encodePrompt) Run(ctx context.Context, env *nodes.Env, in nodes.Inputs
 	if err != nil {
 		return nil, err
 	}
+	e, err := edition.ByName(env.Edition)
+	if err != nil {
+		return nil, err
+	}
 	inputs := make(map[string]program.Tensor)
 	var batch, length int
 	for i := range 2 {
-		rows, _, err := op.tokens(m, i, env.Edition)
+		rows, _, err := op.tokens(m, i, e)
 		if err != nil {
 			return nil, err
 		}

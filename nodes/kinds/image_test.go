@@ -273,7 +273,7 @@ func TestIPAdapterNaN(t *testing.T) {
 		t.Fatal(err)
 	}
 	op := &denoise{steps: 1, guidance: 5}
-	s, err := op.setup(&nodes.Env{}, map[string]nodes.Live{"model": m}, []int{1, 8, 8, 4}, []int{1, 77, 160}, []int{1, 96})
+	s, err := op.setup(&nodes.Env{Edition: "diffusers"}, map[string]nodes.Live{"model": m}, []int{1, 8, 8, 4}, []int{1, 77, 160}, []int{1, 96})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// Package clipimage makes the input of CLIP's image encoder from a picture, by either of the two conventions: the one of diffusers and
-// transformers, which resizes the shorter edge and crops, and the one of Refiners, which squeezes the picture into a square.
+// Package clipimage makes the input of CLIP's image encoder from a picture, as CLIPImageProcessor of transformers does without
+// torchvision (its Pillow backend). [Default] is what diffusers asks of it; [Squeezed] makes it what Refiners does.
 package clipimage
 
 import (
@@ -8,40 +8,16 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/picture"
 )
 
-// Convention is whose preprocessing is followed.
-type Convention int
-
-const (
-	// Diffusers is load_image of diffusers followed by CLIPImageProcessor of transformers, as it is without torchvision (its Pillow backend).
-	Diffusers Convention = iota
-	// Refiners is Image.open(f).convert("RGB") followed by IPAdapter.preprocess_image.
-	Refiners
-)
-
-// Options are those of picture.Decode under the convention: diffusers applies EXIF orientation, Refiners does not; both drop alpha (but
-// see picture.AlphaKey).
-func (c Convention) Options() picture.Options {
-	if c == Refiners {
-		return picture.Options{}
-	}
-	return picture.Options{Orient: true, Alpha: picture.AlphaKey}
-}
-
 // Tensor is the encoder's input, [1, Height, Width, 3], channels last.
 type Tensor struct {
 	Height, Width int
 	Data          []float32
 }
 
-// Preprocess makes the encoder's input. Every value has the bits of the reference's fp32. Under Refiners only the crop size (which is the
-// encoder's image size), mean and deviation of the configuration count.
-func Preprocess(m *picture.Image8, cfg Config, convention Convention) (Tensor, error) {
+// Preprocess makes the encoder's input. Every value has the bits of the reference's fp32.
+func Preprocess(m *picture.Image8, cfg Config) (Tensor, error) {
 	if m.Width < 1 || m.Height < 1 {
 		return Tensor{}, fmt.Errorf("a picture of %d x %d pixels", m.Width, m.Height)
-	}
-	if convention == Refiners {
-		m = picture.Resize(m, cfg.Crop.Width, cfg.Crop.Height)
-		return cfg.tensor(m, func(v byte) float32 { return float32(v) / 255 }, true), nil
 	}
 	if cfg.DoResize {
 		width, height, err := cfg.resized(m.Width, m.Height)
@@ -53,7 +29,7 @@ func Preprocess(m *picture.Image8, cfg Config, convention Convention) (Tensor, e
 	if cfg.DoCenterCrop {
 		m = centerCrop(m, cfg.Crop.Width, cfg.Crop.Height)
 	}
-	// transformers multiplies in float64 and rounds once
+	// transformers multiplies in float64 and rounds once; with 1/255 that gives the bits of Refiners' fp32 division by 255
 	level := func(v byte) float32 { return float32(float64(v) * cfg.RescaleFactor) }
 	if !cfg.DoRescale {
 		level = func(v byte) float32 { return float32(v) }

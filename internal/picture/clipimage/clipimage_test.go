@@ -69,15 +69,14 @@ func TestPreprocessIsTheReference(t *testing.T) {
 		t.Errorf("only %d rows", len(g.Made))
 	}
 	for _, row := range g.Made {
-		cfg, convention := clipimage.Default(224), clipimage.Refiners
+		cfg := clipimage.Squeezed(224)
 		if row.Config != "refiners" {
 			var err error
 			if cfg, err = clipimage.ParseConfig([]byte(g.Configs[row.Config])); err != nil {
 				t.Fatalf("%s: %v", row.Config, err)
 			}
-			convention = clipimage.Diffusers
 		}
-		out, err := clipimage.Preprocess(noise(row.Size[0], row.Size[1], row.Seed), cfg, convention)
+		out, err := clipimage.Preprocess(noise(row.Size[0], row.Size[1], row.Seed), cfg)
 		if err != nil {
 			t.Errorf("%v by %s: %v", row.Size, row.Config, err)
 			continue
@@ -92,22 +91,28 @@ func TestPreprocessIsTheReference(t *testing.T) {
 func TestFilesArePreprocessedAsTheReference(t *testing.T) {
 	type key struct{ convention, format string }
 	equal, total := map[key]int{}, map[key]int{}
-	conventions := map[string]clipimage.Convention{"diffusers": clipimage.Diffusers, "refiners": clipimage.Refiners}
+	type convention struct {
+		picture.Options
+		clipimage.Config
+	}
+	conventions := map[string]convention{
+		"diffusers": {picture.Options{Orient: true, Alpha: picture.AlphaKey}, clipimage.Default(64)}, "refiners": {Config: clipimage.Squeezed(64)},
+	}
 	for _, f := range readGolden(t).Files {
 		format, _, _ := strings.Cut(f.Name, "-")
 		k := key{f.Convention, format}
 		total[k]++
-		convention := conventions[f.Convention]
+		c := conventions[f.Convention]
 		data, err := os.ReadFile(filepath.Join("..", "testdata", "files", f.Name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := picture.Decode(data, convention.Options())
+		m, err := picture.Decode(data, c.Options)
 		if err != nil {
 			t.Errorf("%s: %v", f.Name, err)
 			continue
 		}
-		out, err := clipimage.Preprocess(m, clipimage.Default(64), convention)
+		out, err := clipimage.Preprocess(m, c.Config)
 		if err != nil {
 			t.Errorf("%s: %v", f.Name, err)
 			continue
@@ -149,7 +154,7 @@ func TestBadConfigs(t *testing.T) {
 }
 
 func TestLongPictureIsRefused(t *testing.T) {
-	_, err := clipimage.Preprocess(noise(200000, 1, 0), clipimage.Default(224), clipimage.Diffusers)
+	_, err := clipimage.Preprocess(noise(200000, 1, 0), clipimage.Default(224))
 	if err == nil || !strings.Contains(err.Error(), "200000 x 1 pixels") {
 		t.Errorf("%v; want an error that says the size", err)
 	}

@@ -33,6 +33,13 @@ func Default(edge int) Config {
 	}
 }
 
+// Squeezed is Default without the crop: the whole picture is resized to a square, its aspect lost, as IPAdapter.preprocess_image of Refiners does.
+func Squeezed(edge int) Config {
+	cfg := Default(edge)
+	cfg.Resize, cfg.DoCenterCrop = cfg.Crop, false
+	return cfg
+}
+
 // ParseConfig reads a preprocessor_config.json; what it leaves out is as in Default(224). Sizes may be numbers, as older files have them.
 // A filter other than bicubic is an error.
 func ParseConfig(data []byte) (Config, error) {

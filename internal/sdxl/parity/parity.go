@@ -12,9 +12,9 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/clip"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/lora"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/solver"
-	"github.com/seed-8af8f8e1/flow/internal/sdxl/vae"
 )
 
 // Bounds of max |a-b| / max |b| in fp32.
@@ -269,7 +269,7 @@ func (s *Suite) sampling(g, text *golden) (map[string]program.Tensor, *sdxl.Deno
 		ids.F = append(ids.F, float32(h)*scale, float32(w)*scale, 0, 0, float32(h)*scale, float32(w)*scale)
 	}
 	in[sdxl.InTimeIDs] = ids
-	table, err := solver.DDIM(s.Model.Scheduler, int(steps), solver.Diffusers)
+	table, err := solver.DDIM(s.Model.Scheduler, int(steps), edition.Diffusers)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -304,7 +304,7 @@ func (s *Suite) VAE(ctx context.Context) ([]Row, error) {
 	}
 	same := func(m string) string { return m }
 	r := run{suite: s, golden: g, parts: []string{sdxl.VAE}, bound: VAEBound}
-	r.program = sdxl.DecodeProgram(s.Model.VAE, vae.Eps, 1, latents.Shape[1], latents.Shape[2])
+	r.program = sdxl.DecodeProgram(s.Model.VAE, edition.Diffusers.ResnetEps, 1, latents.Shape[1], latents.Shape[2])
 	r.watch("vae/", decoder, same)
 	out, err := r.run(ctx, map[string]program.Tensor{sdxl.InLatents: latents}, program.RunOptions{})
 	if err != nil {
@@ -315,13 +315,13 @@ func (s *Suite) VAE(ctx context.Context) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.rows = append(r.rows, Row{"pixels", unequal(sdxl.Pixels(out[sdxl.OutPicture].F, false), pixels.F), 1 - PixelsEqual})
+	r.rows = append(r.rows, Row{"pixels", unequal(sdxl.Pixels(out[sdxl.OutPicture].F, edition.Diffusers.RoundPixels), pixels.F), 1 - PixelsEqual})
 
 	picture := program.Tensor{Shape: append([]int{1}, pixels.Shape...), F: make([]float32, len(pixels.F))}
 	for i, v := range pixels.F {
 		picture.F[i] = v/255*2 - 1
 	}
-	r.program = sdxl.EncodeProgram(s.Model.VAE, vae.Eps, 1, picture.Shape[1], picture.Shape[2])
+	r.program = sdxl.EncodeProgram(s.Model.VAE, edition.Diffusers.ResnetEps, 1, picture.Shape[1], picture.Shape[2])
 	r.watch("vae/", encoder, same)
 	out, err = r.run(ctx, map[string]program.Tensor{sdxl.InPicture: picture}, program.RunOptions{})
 	if err != nil {

@@ -7,15 +7,7 @@ import (
 	"math"
 
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/config"
-)
-
-// Edition says whose conventions a table follows.
-type Edition uint8
-
-// Editions.
-const (
-	Diffusers Edition = iota
-	Refiners          // leading spacing with offset 1, no noise term in the last step
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 )
 
 // Table is what a sampling run needs of the solver.
@@ -25,14 +17,17 @@ type Table struct {
 	Coefficients [][4]float32
 }
 
-// DDIM makes the table for steps steps of the schedule s, with eta 0.
-func DDIM(s *config.Scheduler, steps int, e Edition) (*Table, error) {
+// DDIM makes the table for steps steps of the schedule s by an edition's conventions, with eta 0.
+func DDIM(s *config.Scheduler, steps int, e edition.Edition) (*Table, error) {
 	if steps < 1 || steps > s.TrainSteps {
 		return nil, fmt.Errorf("%d steps of a schedule that was trained with %d; ask for 1 to %d", steps, s.TrainSteps, s.TrainSteps)
 	}
 	sched := *s
-	if e == Refiners {
-		sched.Spacing, sched.StepsOffset, sched.AlphaToOne = "leading", 1, false
+	if !e.ModelTimesteps {
+		sched.Spacing, sched.StepsOffset = "leading", 1
+	}
+	if !e.ModelFinalAlpha {
+		sched.AlphaToOne = false
 	}
 	products := alphaProducts(&sched)
 	t := &Table{Timesteps: timesteps(&sched, steps)}
@@ -40,34 +35,25 @@ func DDIM(s *config.Scheduler, steps int, e Edition) (*Table, error) {
 		if step < 0 || step >= sched.TrainSteps {
 			return nil, fmt.Errorf("step %d of %d falls on timestep %d of %d; check steps_offset and timestep_spacing", i+1, steps, step, sched.TrainSteps)
 		}
-		t.Coefficients = append(t.Coefficients, coefficients(&sched, products, t.Timesteps, i, e))
+		t.Coefficients = append(t.Coefficients, coefficients(&sched, products, step, step-sched.TrainSteps/steps))
+	}
+	if !e.FinalNoise {
+		t.Coefficients[steps-1][3] = 0
 	}
 	return t, nil
 }
 
-// coefficients is the row of step i.
-func coefficients(s *config.Scheduler, products []float64, timesteps []int, i int, e Edition) [4]float32 {
-	last := 1.0 // the cumulative product before the first timestep
-	if !s.AlphaToOne {
-		last = products[0]
+// coefficients is the row of a step from one timestep to another. The references go back by a fixed stride, which is not
+// always the next listed timestep; one below 0 is the end.
+func coefficients(s *config.Scheduler, products []float64, from, to int) [4]float32 {
+	here, there := products[from], 1.0
+	switch {
+	case to >= 0:
+		there = products[to]
+	case !s.AlphaToOne:
+		there = products[0]
 	}
-	here := products[timesteps[i]]
-	prev := last
-	switch e {
-	case Refiners:
-		if i+1 < len(timesteps) {
-			prev = products[timesteps[i+1]]
-		}
-	default: // diffusers steps back by a fixed stride, whatever the next listed timestep is
-		if p := timesteps[i] - s.TrainSteps/len(timesteps); p >= 0 {
-			prev = products[p]
-		}
-	}
-	row := [4]float32{float32(math.Sqrt(here)), float32(math.Sqrt(1 - here)), float32(math.Sqrt(prev)), float32(math.Sqrt(1 - prev))}
-	if e == Refiners && i == len(timesteps)-1 {
-		row[3] = 0
-	}
-	return row
+	return [4]float32{float32(math.Sqrt(here)), float32(math.Sqrt(1 - here)), float32(math.Sqrt(there)), float32(math.Sqrt(1 - there))}
 }
 
 // alphaProducts is cumprod(1 - beta), in float64.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/config"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 )
 
 // golden is what diffusers' DDIMScheduler gives, see internal/tools/goldens/scheduler.py.
@@ -80,7 +81,7 @@ func near(a, b, relative float64) bool { return math.Abs(a-b) <= relative*math.A
 func TestDDIMAgainstDiffusers(t *testing.T) {
 	g := load(t)
 	for i, c := range g.Cases {
-		table, err := DDIM(g.schedule(i), c.Steps, Diffusers)
+		table, err := DDIM(g.schedule(i), c.Steps, edition.Diffusers)
 		if err != nil {
 			// diffusers makes such timesteps, and fails where it looks them up
 			last := int(floats(t, c.Timesteps)[0])
@@ -118,7 +119,7 @@ func TestStepAgainstDiffusers(t *testing.T) {
 	predictions := map[string]program.Prediction{"epsilon": program.PredictEpsilon, "v_prediction": program.PredictV, "sample": program.PredictSample}
 	x, out := floats(t, g.X), floats(t, g.Output)
 	for _, s := range g.Steps {
-		table, err := DDIM(g.schedule(s.Case), g.Cases[s.Case].Steps, Diffusers)
+		table, err := DDIM(g.schedule(s.Case), g.Cases[s.Case].Steps, edition.Diffusers)
 		if err != nil {
 			continue
 		}
@@ -147,7 +148,7 @@ func step(p program.Prediction, x, m float64, c [4]float32) float64 {
 // Values of Refiners' own DDIM, from its timesteps and tables.
 func TestRefinersEdition(t *testing.T) {
 	s := &config.Scheduler{TrainSteps: 1000, BetaStart: 8.5e-4, BetaEnd: 1.2e-2, BetaSchedule: "scaled_linear", Spacing: "trailing", AlphaToOne: true}
-	table, err := DDIM(s, 50, Refiners)
+	table, err := DDIM(s, 50, edition.Refiners)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,11 +167,11 @@ func TestRefinersEdition(t *testing.T) {
 func TestStepsOutOfRange(t *testing.T) {
 	s := &config.Scheduler{TrainSteps: 1000, BetaStart: 8.5e-4, BetaEnd: 1.2e-2, BetaSchedule: "scaled_linear", Spacing: "leading", StepsOffset: 1}
 	for _, n := range []int{0, -1, 1001} {
-		if _, err := DDIM(s, n, Diffusers); err == nil {
+		if _, err := DDIM(s, n, edition.Diffusers); err == nil {
 			t.Errorf("%d steps are accepted", n)
 		}
 	}
-	if _, err := DDIM(s, 1000, Diffusers); err == nil {
+	if _, err := DDIM(s, 1000, edition.Diffusers); err == nil {
 		t.Error("1000 steps with an offset of 1 fall on timestep 1000 of 0..999")
 	}
 }

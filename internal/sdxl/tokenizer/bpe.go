@@ -13,6 +13,7 @@ type bpe struct {
 	vocab   map[string]int32
 	merges  map[[2]string]int // rank of a pair
 	unknown int32
+	alone   bool // bytes that have another character's place in the table (see renamed) merge with nothing
 }
 
 // endOfWord marks the last symbol of a word.
@@ -30,6 +31,12 @@ var byteSymbols = func() (t [256]string) {
 	}
 	return t
 }()
+
+// renamed says whether a symbol holds a byte that is no printable character of Latin-1, for which the table has one from
+// U+0100 on: dashes, quotation marks and emoji have such bytes.
+func renamed(symbol string) bool {
+	return strings.ContainsFunc(symbol, func(r rune) bool { return r >= 256 })
+}
 
 // parseVocab reads vocab.json: a map from symbols to ids.
 func parseVocab(data []byte) (map[string]int32, error) {
@@ -88,7 +95,7 @@ func (m *bpe) encode(word string) []int32 {
 	for len(symbols) > 1 {
 		best, at := -1, 0
 		for i := range len(symbols) - 1 {
-			if rank, ok := m.merges[[2]string{symbols[i], symbols[i+1]}]; ok && (best < 0 || rank < best) {
+			if rank, ok := m.merges[[2]string{symbols[i], symbols[i+1]}]; ok && (best < 0 || rank < best) && !(m.alone && (renamed(symbols[i]) || renamed(symbols[i+1]))) {
 				best, at = rank, i
 			}
 		}

@@ -33,8 +33,8 @@ func normalize(s string, nfc bool) string {
 	return b.String()
 }
 
-// contractions are words of their own where they follow an apostrophe.
-var contractions = []string{"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}
+// fixed are words of their own wherever they stand: the special tokens where they are text like other text, and contractions.
+var fixed = []string{"<|startoftext|>", "<|endoftext|>", "'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}
 
 // class divides characters as the pattern of a convention does.
 type class uint8
@@ -46,7 +46,19 @@ const (
 	other                // joined to words of their own
 )
 
-// transformers has letters and numbers of all scripts.
+// pattern is a regular expression by which text is divided into words.
+type pattern struct {
+	classify func(rune) class
+	longS    bool // ſ stands for s in fixed words
+}
+
+// unicodePattern is transformers': letters and numbers of all scripts.
+var unicodePattern = pattern{classify: unicodeClass}
+
+// asciiPattern is that of Refiners' CLIPTokenizer, which Python matches without regard to case: ı and ſ, whose
+// upper case is ASCII, count among ASCII's letters.
+var asciiPattern = pattern{asciiClass, true}
+
 func unicodeClass(r rune) class {
 	switch {
 	case unicode.IsSpace(r):
@@ -59,33 +71,32 @@ func unicodeClass(r rune) class {
 	return other
 }
 
-// refinersClass has ASCII letters and digits; other letters, digits and the
-// underscore are dropped.
-func refinersClass(r rune) class {
+// asciiClass drops other letters and other digits. White space is Python's, to which the separators U+001C to U+001F belong.
+func asciiClass(r rune) class {
 	switch {
-	case r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z':
+	case r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == 'ı' || r == 'ſ':
 		return letter
 	case r >= '0' && r <= '9':
 		return digit
-	case unicode.IsSpace(r) || r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r):
+	case unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f || unicode.IsLetter(r) || unicode.IsNumber(r):
 		return nothing
 	}
 	return other
 }
 
-// nextWord finds the first word of s: the text before it that is dropped, and its length; 0 when there is none.
-func nextWord(s string, classify func(rune) class) (skip, n int) {
+// next finds the first word of s: the text before it that is dropped, and its length; 0 when there is none.
+func (p *pattern) next(s string) (skip, n int) {
 	for skip < len(s) {
 		r, size := utf8.DecodeRuneInString(s[skip:])
-		c := classify(r)
+		c := p.classify(r)
 		if c == nothing {
 			skip += size
 			continue
 		}
 		rest := s[skip:]
-		for _, w := range contractions {
-			if strings.HasPrefix(rest, w) {
-				return skip, len(w)
+		for _, w := range fixed {
+			if n := p.prefix(rest, w); n > 0 {
+				return skip, n
 			}
 		}
 		n = size
@@ -94,7 +105,7 @@ func nextWord(s string, classify func(rune) class) (skip, n int) {
 		}
 		for n < len(rest) {
 			r, size := utf8.DecodeRuneInString(rest[n:])
-			if classify(r) != c {
+			if p.classify(r) != c {
 				break
 			}
 			n += size
@@ -102,4 +113,17 @@ func nextWord(s string, classify func(rune) class) (skip, n int) {
 		return skip, n
 	}
 	return skip, 0
+}
+
+// prefix is the length of the word w at the start of s; 0 where something else stands there.
+func (p *pattern) prefix(s, w string) int {
+	n := 0
+	for _, want := range w {
+		r, size := utf8.DecodeRuneInString(s[n:])
+		if r != want && !(p.longS && want == 's' && r == 'ſ') {
+			return 0
+		}
+		n += size
+	}
+	return n
 }

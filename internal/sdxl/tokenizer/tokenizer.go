@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 )
 
 // publicMerges are the merges of OpenAI's CLIP (MIT licence, public/LICENSE); the vocabulary follows from them.
@@ -26,7 +28,7 @@ type Tokenizer struct {
 	bos, eos  int32
 	pad       int32
 	ids       map[string]int32 // of special tokens
-	classify  func(rune) class
+	split     *pattern
 	nfc       bool
 	specials  bool // special tokens in the text are found
 	cacheLock sync.RWMutex
@@ -57,7 +59,7 @@ func New(files map[string][]byte) (*Tokenizer, error) {
 }
 
 func assemble(vocab map[string]int32, merges map[[2]string]int, c *configuration) (*Tokenizer, error) {
-	t := &Tokenizer{bpe: &bpe{vocab: vocab, merges: merges}, config: c, ids: make(map[string]int32), classify: unicodeClass, nfc: true, specials: true, cache: make(map[string][]int32)}
+	t := &Tokenizer{bpe: &bpe{vocab: vocab, merges: merges}, config: c, ids: make(map[string]int32), split: &unicodePattern, nfc: true, specials: true, cache: make(map[string][]int32)}
 	for _, s := range c.specials {
 		id, ok := vocab[s.text]
 		if !ok {
@@ -70,8 +72,8 @@ func assemble(vocab map[string]int32, merges map[[2]string]int, c *configuration
 }
 
 // ForModel makes the tokenizer of a checkpoint: from its files, or the public one where files is empty;
-// second says that it is SDXL's second one, which pads with "!" instead of the end of text.
-func ForModel(files map[string][]byte, second, refiners bool) (*Tokenizer, error) {
+// second says that it is SDXL's second one, which pads with "!" instead of the end of text. Texts are read by the edition's conventions.
+func ForModel(files map[string][]byte, second bool, e edition.Edition) (*Tokenizer, error) {
 	var t *Tokenizer
 	var err error
 	if len(files) > 0 {
@@ -79,10 +81,15 @@ func ForModel(files map[string][]byte, second, refiners bool) (*Tokenizer, error
 	} else {
 		t, err = Public(second)
 	}
-	if err == nil && refiners {
-		t = t.Refiners()
+	if err != nil {
+		return nil, err
 	}
-	return t, err
+	t.bpe.alone = !e.MergeBytes
+	t.nfc, t.specials, t.split = e.ComposeText, e.SpecialText, &asciiPattern
+	if e.UnicodeWords {
+		t.split = &unicodePattern
+	}
+	return t, nil
 }
 
 // public is the embedded vocabulary, made when it is first asked for.
@@ -138,12 +145,6 @@ func Public(second bool) (*Tokenizer, error) {
 	return assemble(m.vocab, m.merges, c)
 }
 
-// Refiners is t with the conventions of Refiners' CLIPTokenizer: no NFC, ASCII letters
-// and digits only, no special tokens in the text.
-func (t *Tokenizer) Refiners() *Tokenizer {
-	return &Tokenizer{bpe: t.bpe, config: t.config, bos: t.bos, eos: t.eos, pad: t.pad, ids: t.ids, classify: refinersClass, cache: make(map[string][]int32)}
-}
-
 // Len is the number of ids that Encode gives.
 func (t *Tokenizer) Len() int { return t.config.length }
 
@@ -194,7 +195,7 @@ func (t *Tokenizer) words(text string) []word {
 	t.divide(text, false, func(part string) {
 		t.divide(normalize(part, t.nfc), true, func(part string) {
 			for part != "" {
-				skip, n := nextWord(part, t.classify)
+				skip, n := t.split.next(part)
 				if n == 0 {
 					return
 				}

@@ -97,18 +97,6 @@ func TestCutNamesWhatWasLost(t *testing.T) {
 	}
 }
 
-func TestRefinersDropsOtherScripts(t *testing.T) {
-	tok, err := ForModel(nil, false, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, _ := tok.Encode("café_castle 城 7")
-	b, _ := tok.Encode("caf castle 7")
-	if fmt.Sprint(a) != fmt.Sprint(b) {
-		t.Errorf("%v\n%v", a, b)
-	}
-}
-
 func TestBadFilesSayWhere(t *testing.T) {
 	good := files(t, "../../../examples/castle/model/tokenizer")
 	for _, c := range []struct{ file, content, want string }{

@@ -13,12 +13,6 @@ import (
 // ID is a value of a program.
 type ID = program.ID
 
-// Eps is the epsilon of the residual blocks' norms in diffusers and in the original code; refiners has EpsRefiners.
-const (
-	Eps         float32 = 1e-6
-	EpsRefiners float32 = 1e-5
-)
-
 // outEps is the epsilon of the attention's and the output's norms, in all references.
 const outEps = 1e-6
 
@@ -30,7 +24,7 @@ type builder struct {
 }
 
 // Decode builds the decoder below "vae/": latents [B,h,w,latent_channels], scaled as the UNet sees them, to a
-// picture [B,h*8,w*8,out_channels] in about [-1,1]. eps is [Eps] or [EpsRefiners].
+// picture [B,h*8,w*8,out_channels] in about [-1,1]. eps is that of the residual blocks' norms.
 func Decode(pb *program.Builder, c *config.VAE, eps float32, latents ID) (picture ID) {
 	b := &builder{pb, c, eps}
 	pb.WithPrecision(program.F32, func() {

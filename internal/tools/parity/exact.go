@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/noise"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/tokenizer"
 	"github.com/seed-8af8f8e1/flow/internal/weights"
@@ -93,7 +94,7 @@ func readRows[T any](path string) ([]T, error) {
 
 // tokens encodes the texts of a golden.
 func tokens(files map[string][]byte, second bool, key, path string) (count, error) {
-	tok, err := tokenizer.ForModel(files, second, false)
+	tok, err := tokenizer.ForModel(files, second, edition.Diffusers)
 	if err != nil {
 		return count{}, err
 	}
