@@ -67,6 +67,16 @@ func (t *Target) fit(f *File, m Model) (problems []string) {
 		return problems
 	}
 	t.Method = method
+	for _, key := range t.list() {
+		if s, _ := f.file.Tensor(key); slices.Contains(s.Shape, 0) {
+			fail("has an empty matrix: %v", s.Shape)
+			return problems
+		}
+	}
+	if w := t.weight; method != Difference && len(w) != 2 && len(w) != 4 {
+		fail("is a %s; %s, a weight of %v, is neither a linear layer nor a convolution", method, t.path, w)
+		return problems
+	}
 	shape := func(r role) []int { return f.shape(t.layer, r) }
 	if bias := m[t.component][t.path+".bias"]; shape(diffBias) != nil || shape(biasUp) != nil {
 		for _, r := range []role{diffBias, biasUp} {
@@ -115,7 +125,7 @@ func (t *Target) fitLowRank(shape func(role) []int) (problems []string) {
 		fail("has matrices of %v, %v and %v", a, c, b)
 		return problems
 	}
-	if len(w) != 2 && len(w) != 4 || embedding(t.path) {
+	if embedding(t.path) {
 		fail("is low-rank; %s is neither a linear layer nor a convolution", t.path)
 		return problems
 	}

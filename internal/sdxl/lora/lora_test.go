@@ -223,8 +223,14 @@ func TestBadFiles(t *testing.T) {
 			[]string{"2 of 4 keys find no layer", "unet.nowhere.lora_A.weight", "unmatched: warn"}},
 		{"another rank in the header", tensors{q + ".lora_A.weight 8 64": nil, q + ".lora_B.weight 64 8": nil}, map[string]string{"lora_adapter_metadata": `{"unet.r": 4}`},
 			[]string{"has rank 8", "says 4"}},
+		{"too large a product", tensors{q + ".lokr_w1 2 2": nil, q + ".lokr_w2 64 64": nil}, nil, []string{"do not make a weight of [64 64]"}},
+		{"LoHa on a norm", tensors{"unet.conv_norm_out.hada_w1_a 48 2": nil, "unet.conv_norm_out.hada_w1_b 2 1": nil, "unet.conv_norm_out.hada_w2_a 48 2": nil,
+			"unet.conv_norm_out.hada_w2_b 2 1": nil}, nil, []string{"a weight of [48], is neither a linear layer nor a convolution"}},
+		{"magnitudes of another size", tensors{q + ".lora_A.weight 8 64": nil, q + ".lora_B.weight 64 8": nil, q + ".dora_scale 3 1": nil}, nil, []string{"has magnitudes of [3 1]"}},
+		{"a bad pattern", tensors{q + ".lora_A.weight 8 64": nil, q + ".lora_B.weight 64 8": nil}, map[string]string{"lora_adapter_metadata": `{"unet.r": 8, "unet.alpha_pattern": {"(": 1}}`},
+			[]string{"lora_adapter_metadata", "missing closing )"}},
 		{"no settings", tensors{q + ".lora_A.weight 8 64": nil, q + ".lora_B.weight 64 8": nil}, map[string]string{"lora_adapter_metadata": `[`}, []string{"lora_adapter_metadata"}},
-		{"rank 0", tensors{q + ".lora_A.weight 0 64": nil, q + ".lora_B.weight 64 0": nil}, nil, []string{"has rank 0"}},
+		{"rank 0", tensors{q + ".lora_A.weight 0 64": nil, q + ".lora_B.weight 64 0": nil}, nil, []string{"has an empty matrix: [0 64]"}},
 		{"an embedding", tensors{"text_encoder.text_model.embeddings.token_embedding.lora_A.weight 8 64": nil, "text_encoder.text_model.embeddings.token_embedding.lora_B.weight 895 8": nil}, nil,
 			[]string{"is neither a linear layer nor a convolution"}},
 	} {
@@ -255,5 +261,47 @@ func TestLetPass(t *testing.T) {
 	}
 	if got := a.Match(); len(got.Targets) != 1 || !slices.Equal(got.Unmatched, []string{"other", "unet.nowhere.lora_A.weight"}) {
 		t.Errorf("%d layers, unmatched %q", len(got.Targets), got.Unmatched)
+	}
+}
+
+// TestNaN is found where a program reads the file's tensors, beside the weight and merged into it.
+func TestNaN(t *testing.T) {
+	const q = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+	nan := []float32{1, float32(math.NaN())}
+	for name, list := range map[string]tensors{
+		"beside": {q + ".lora_A.weight 8 64": nan, q + ".lora_B.weight 64 8": nil},
+		"merged": {q + ".diff 64 64": nan},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, err := apply(t, list, nil, Options{Scale: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := weights.Open("../../../examples/castle/model", weights.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = m.Close() }()
+			unet, err := m.Component("unet")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.Digest(t.Context(), "unet", nil); err != nil {
+				t.Fatal(err)
+			}
+			src := NewSource(weights.NewBundle(unet))
+			a.Join(src, "lora.0.unet", "unet")
+			refs := []program.WeightRef{{Name: "unet/" + q + ".weight", Shape: []int{64, 64}}}
+			for _, p := range a.Additions("lora.0.unet", "unet")[refs[0].Name] {
+				refs = append(refs, program.WeightRef{Name: p.Down.Name, Shape: p.Down.Shape}, program.WeightRef{Name: p.Up.Name, Shape: p.Up.Shape})
+			}
+			_, err = src.Check(refs)
+			if err == nil {
+				_, err = src.Weight(refs[0].Name)
+			}
+			if err == nil || !strings.Contains(err.Error(), "lora.safetensors") || !strings.Contains(err.Error(), "diverged") {
+				t.Errorf("the error is %v", err)
+			}
+		})
 	}
 }

@@ -60,20 +60,20 @@ func (t *Target) fitKronecker(shape func(role) []int) (problems []string) {
 		}
 	}
 	out, in := t.flatWeight()
-	if len(w1) != 2 || len(w2) < 2 || w1[0]*w2[0] != out || w1[1]*size(w2[1:]) != in {
+	if len(w1) != 2 || len(w2) < 2 || !times(w1[0], w2[0], out) || !times(w1[1], size(w2[1:]), in) {
 		return fail()
 	}
 	t.Rank = max(r1, r2)
 	return nil
 }
 
+// times says whether a * b is n, without a product that may overflow.
+func times(a, b, n int) bool { return n%a == 0 && n/a == b }
+
 // settle finds the layer's alpha and what it is divided by.
 func (t *Target) settle(f *File) (problems []string) {
 	t.alpha, t.divide = 1, 1
 	if t.Rank == 0 { // a whole difference, or whole Kronecker factors: alpha means nothing
-		if t.Method.LowRank() || t.Method == DoRA {
-			return []string{t.name + " has rank 0"}
-		}
 		return nil
 	}
 	rank := float64(t.Rank)
@@ -99,7 +99,7 @@ func (t *Target) settle(f *File) (problems []string) {
 func (t *Target) axis(s []int) int {
 	n := size(s)
 	switch {
-	case n == t.weight[0] && s[0] == n:
+	case n == t.weight[0] && len(s) > 0 && s[0] == n:
 		return 0
 	case len(s) > 1 && n == t.weight[1] && s[1] == n:
 		return 1

@@ -24,7 +24,18 @@ type setting struct {
 	Ranks  map[string]float64 `json:"rank_pattern"`
 	Alphas map[string]float64 `json:"alpha_pattern"`
 	RSLoRA bool               `json:"use_rslora"` // alpha / sqrt(rank): Kalajdzievski, 2023
+
+	ranks, alphas []pattern
 }
+
+// pattern is a value for the layers whose names end as an expression says.
+type pattern struct {
+	name  *regexp.Regexp
+	value float64
+}
+
+// mostPatterns bounds the patterns of a component.
+const mostPatterns = 10_000
 
 // readSettings reads the header's entry; nil where there is none. Its keys are "unet.r", "text_encoder.lora_alpha", ...
 func readSettings(f *weights.File) (*settings, error) {
@@ -61,6 +72,12 @@ func readSettings(f *weights.File) (*settings, error) {
 		if err := json.Unmarshal(data, one); err != nil {
 			return nil, fail(fmt.Errorf("%s: %w", part, err))
 		}
+		if one.ranks, err = patterns(one.Ranks); err == nil {
+			one.alphas, err = patterns(one.Alphas)
+		}
+		if err != nil {
+			return nil, fail(fmt.Errorf("%s: %w", part, err))
+		}
 		s.parts[part] = one
 	}
 	return s, nil
@@ -72,17 +89,30 @@ func (s *settings) of(component, layer string) (rank, alpha float64, root, ok bo
 		return 0, 0, false, false
 	}
 	one := s.parts[component]
-	return pattern(one.Ranks, layer, one.Rank), pattern(one.Alphas, layer, one.Alpha), one.RSLoRA, true
+	return choose(one.ranks, layer, one.Rank), choose(one.alphas, layer, one.Alpha), one.RSLoRA, true
 }
 
-// pattern finds the value of the first pattern that matches the end of a layer's name, as peft does. Patterns are
-// tried in the order of their names: the header keeps no other.
-func pattern(patterns map[string]float64, layer string, fallback float64) float64 {
-	short := strings.TrimPrefix(layer, "text_model.") // newer transformers leave it out
-	for _, p := range slices.Sorted(maps.Keys(patterns)) {
+// patterns compiles the patterns of a header, in the order of their names, in which peft finds them.
+func patterns(values map[string]float64) (out []pattern, err error) {
+	if len(values) > mostPatterns {
+		return nil, fmt.Errorf("%d patterns; more than %d are not accepted", len(values), mostPatterns)
+	}
+	for _, p := range slices.Sorted(maps.Keys(values)) {
 		re, err := regexp.Compile(`^(?:(?:.*\.)?(?:` + p + `))$`)
-		if err == nil && (re.MatchString(layer) || re.MatchString(short)) {
-			return patterns[p]
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, pattern{re, values[p]})
+	}
+	return out, nil
+}
+
+// choose gives the value of the first pattern that a layer's name matches, as peft does.
+func choose(patterns []pattern, layer string, fallback float64) float64 {
+	short := strings.TrimPrefix(layer, "text_model.") // newer transformers leave it out
+	for _, p := range patterns {
+		if p.name.MatchString(layer) || p.name.MatchString(short) {
+			return p.value
 		}
 	}
 	return fallback

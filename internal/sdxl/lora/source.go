@@ -3,7 +3,6 @@ package lora
 import (
 	"encoding/binary"
 	"math"
-	"strings"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/weights"
@@ -66,7 +65,7 @@ func (s *Source) Weight(name string) (program.WeightData, error) {
 		rounded := float32(v)
 		if math.IsNaN(float64(rounded)) || math.IsInf(float64(rounded), 0) {
 			c := changes[len(changes)-1]
-			return w, c.file.fail("", "makes "+strings.TrimSuffix(c.name, ".")+" of "+name+" no number", "the file is damaged or was saved after a diverged training")
+			return w, c.file.fail("", "what "+c.name+" makes of "+name+" is no number", "the file is damaged or was saved after a diverged training")
 		}
 		binary.LittleEndian.PutUint32(out[4*i:], math.Float32bits(rounded))
 	}
