@@ -13,9 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-8af8f8e1/flow/examples/castle"
+	"github.com/seed-8af8f8e1/flow/examples/guide"
 	imageprompt "github.com/seed-8af8f8e1/flow/examples/image-prompt"
 	pixelart "github.com/seed-8af8f8e1/flow/examples/pixel-art"
 	scifi "github.com/seed-8af8f8e1/flow/examples/sci-fi"
+	"github.com/seed-8af8f8e1/flow/workflows"
 )
 
 // example is what flow example writes: the files of several packages, so that examples share the small model.
@@ -28,6 +30,8 @@ var examples = map[string]example{
 	"castle":       {castle.Workflow, []fs.FS{castle.Files()}},
 	"image-prompt": {imageprompt.Workflow, []fs.FS{castle.Model(), imageprompt.Files()}},
 	"sci-fi":       {scifi.Workflow, []fs.FS{castle.Model(), scifi.Files()}},
+	"guide":        {guide.Workflow, []fs.FS{castle.Model(), scifi.LoRA(), pixelart.LoRA(), imageprompt.Adapter(), guide.Files()}},
+	"sdxl":         {"castle-1-baseline.flow.yaml", []fs.FS{workflows.Files()}},
 	"pixel-art":    {pixelart.Workflow, []fs.FS{castle.Model(), scifi.LoRA(), pixelart.Files()}},
 }
 
@@ -36,7 +40,7 @@ func exampleCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:       "example NAME [DIR]",
 		Short:     "Write an example with a small model into a folder",
-		Long:      "Writes an example's workflow and its small model into DIR (default: NAME). Files that are there and differ stay; they are an error.\n\nExamples: " + strings.Join(names, ", "),
+		Long:      "Writes an example's workflow and its small model into DIR (default: NAME); sdxl is the workflows for the real SDXL, without weights. Files that are there and differ stay; they are an error.\n\nExamples: " + strings.Join(names, ", "),
 		Example:   "  flow example castle && flow run castle/castle.flow.yaml",
 		Args:      takes(1, 2, "a NAME, and a DIR if you like"),
 		ValidArgs: names,

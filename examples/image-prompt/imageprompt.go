@@ -15,3 +15,9 @@ const Workflow = "image-prompt.flow.yaml"
 
 // Files are the example's files, without the model.
 func Files() fs.FS { return files }
+
+//go:embed reference.png all:ip-adapter
+var adapter embed.FS
+
+// Adapter is the IP-Adapter with its image encoder and the picture: for other examples.
+func Adapter() fs.FS { return adapter }

@@ -15,3 +15,9 @@ const Workflow = "pixel-art.flow.yaml"
 
 // Files are the example's files, without the model and the other LoRA.
 func Files() fs.FS { return files }
+
+//go:embed loras
+var loras embed.FS
+
+// LoRA is the LoRA alone: for other examples.
+func LoRA() fs.FS { return loras }
