@@ -16,7 +16,7 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/config"
-	"github.com/seed-8af8f8e1/flow/internal/sdxl/vae"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	"github.com/seed-8af8f8e1/flow/nodes/kinds"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
@@ -130,7 +130,7 @@ func models(t *testing.T) string {
 	component(t, filepath.Join(base, "text_encoder"), "model.safetensors", textConfig, sdxl.TextEncoder, prompt)
 	component(t, filepath.Join(base, "text_encoder_2"), "model.safetensors", text2Config, sdxl.TextEncoder2, prompt)
 	for _, d := range []string{filepath.Join(base, "vae"), filepath.Join(dir, "sdxl-vae-fp16-fix")} {
-		component(t, d, "diffusion_pytorch_model.safetensors", vaeConfig, sdxl.VAE, sdxl.DecodeProgram(v, vae.Eps, 1, 8, 8), sdxl.EncodeProgram(v, vae.Eps, 1, 64, 64))
+		component(t, d, "diffusion_pytorch_model.safetensors", vaeConfig, sdxl.VAE, sdxl.DecodeProgram(v, edition.Diffusers.ResnetEps, 1, 8, 8), sdxl.EncodeProgram(v, edition.Diffusers.ResnetEps, 1, 64, 64))
 	}
 	lora := func(rank int) map[string][]int {
 		const name = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q."
