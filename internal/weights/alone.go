@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -52,8 +53,11 @@ func (d *loneFile) component(m *Model, name string) (*Component, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	c.Config = config
-	return c, nil
+	err = nil
+	if c.Config = config; config == nil && name == "image_encoder" {
+		c.Config, err = inferEncoder(c.Shapes())
+	}
+	return c, err
 }
 
 // tensors gives the component without its configuration.
@@ -80,4 +84,25 @@ func (d *loneFile) tensors(m *Model) (*Component, error) {
 	c := found[keymap.PartComponents(part)[0]]
 	c.Name = d.name
 	return c, nil
+}
+
+// inferEncoder makes the configuration of OpenCLIP's image encoders H and bigG, such as Refiners' files of them, which carry none: 16
+// heads, exact GELU. It is nil for other widths, whose heads nothing tells.
+func inferEncoder(shapes map[string][]int) ([]byte, error) {
+	patch := shapes["vision_model.embeddings.patch_embedding.weight"]
+	positions, fc1 := shapes["vision_model.embeddings.position_embedding.weight"], shapes["vision_model.encoder.layers.0.mlp.fc1.weight"]
+	projection := shapes["visual_projection.weight"]
+	if len(patch) != 4 || len(positions) != 2 || len(fc1) != 2 || len(projection) != 2 || patch[0] != 1280 && patch[0] != 1664 {
+		return nil, nil
+	}
+	side, layers := 0, 0
+	for side*side < positions[0]-1 {
+		side++
+	}
+	for shapes[fmt.Sprintf("vision_model.encoder.layers.%d.mlp.fc1.weight", layers)] != nil {
+		layers++
+	}
+	return json.Marshal(map[string]any{"architectures": []string{"CLIPVisionModelWithProjection"}, "model_type": "clip_vision_model", "hidden_act": "gelu",
+		"hidden_size": patch[0], "intermediate_size": fc1[0], "num_attention_heads": 16, "num_hidden_layers": layers, "patch_size": patch[2],
+		"image_size": side * patch[2], "projection_dim": projection[0], "layer_norm_eps": 1e-5})
 }

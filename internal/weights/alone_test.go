@@ -1,6 +1,8 @@
 package weights
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -85,5 +87,33 @@ func TestOpenAloneRefuses(t *testing.T) {
 	}
 	if _, err := m.Component(imageEncoder); err == nil || !strings.Contains(err.Error(), bad) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestInferEncoder: the image encoder H is what stable-diffusion-2-1-unclip has.
+func TestInferEncoder(t *testing.T) {
+	shapes := map[string][]int{
+		"vision_model.embeddings.patch_embedding.weight": {1280, 3, 14, 14}, "vision_model.embeddings.position_embedding.weight": {257, 1280}, "visual_projection.weight": {1024, 1280},
+	}
+	for i := range 32 {
+		shapes[fmt.Sprintf("vision_model.encoder.layers.%d.mlp.fc1.weight", i)] = []int{5120, 1280}
+	}
+	data, err := inferEncoder(shapes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]any{"hidden_size": 1280.0, "intermediate_size": 5120.0, "num_hidden_layers": 32.0, "num_attention_heads": 16.0,
+		"patch_size": 14.0, "image_size": 224.0, "projection_dim": 1024.0, "hidden_act": "gelu"} {
+		if got[key] != want {
+			t.Errorf("%s is %v, want %v", key, got[key], want)
+		}
+	}
+	shapes["vision_model.embeddings.patch_embedding.weight"][0] = 96
+	if data, err := inferEncoder(shapes); data != nil || err != nil {
+		t.Errorf("of another width: %s, %v", data, err)
 	}
 }
