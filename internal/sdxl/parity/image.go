@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/ipadapter"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/solver"
 	"github.com/seed-8af8f8e1/flow/internal/weights"
 )
 
@@ -62,7 +65,7 @@ func (s *ImageSuite) Tokens(ctx context.Context) ([]Row, error) {
 }
 
 // Evaluations compares single evaluations of the UNet: one picture with Plus, two with weights and a scale for each part with Plus,
-// two with the base adapter.
+// two with the base adapter, one with both adapters.
 func (s *ImageSuite) Evaluations(ctx context.Context) ([]Row, error) {
 	g, err := openGolden(s.Goldens, s.Golden)
 	if err != nil {
@@ -84,15 +87,14 @@ func (s *ImageSuite) Evaluations(ctx context.Context) ([]Row, error) {
 	}
 	for _, c := range []struct {
 		name    string
-		adapter *sdxl.ImageAdapter
-		weights []float32
-		scale   ipadapter.Scale
+		prompts []prompt
 	}{
-		{"plus.one", s.Plus, []float32{1}, ipadapter.Scale{Down: 1, Mid: 1, Up: 1}},
-		{"plus.two", s.Plus, weightsOf, ipadapter.Scale{Down: parts["down"], Mid: parts["mid"], Up: parts["up"]}},
-		{"base.two", s.Base, []float32{1, 1}, ipadapter.Scale{Down: 0.8, Mid: 0.8, Up: 0.8}},
+		{"plus.one", []prompt{{s.Plus, []float32{1}, everywhere(1)}}},
+		{"plus.two", []prompt{{s.Plus, weightsOf, ipadapter.Scale{Down: parts["down"], Mid: parts["mid"], Up: parts["up"]}}}},
+		{"base.two", []prompt{{s.Base, []float32{1, 1}, everywhere(0.8)}}},
+		{"both", []prompt{{s.Plus, []float32{1}, everywhere(0.5)}, {s.Base, []float32{1}, everywhere(0.75)}}},
 	} {
-		in, d, src, err := x.sampling(c.adapter, c.weights, c.scale)
+		in, d, src, err := x.sampling(c.prompts...)
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +106,8 @@ func (s *ImageSuite) Evaluations(ctx context.Context) ([]Row, error) {
 	return x.rows, x.err
 }
 
-// Render compares latents of a whole sampling run with one picture and Plus.
+// Render compares latents of two sampling runs with one picture and Plus: one of as many steps as the golden says, and a short one with
+// self-attention guidance.
 func (s *ImageSuite) Render(ctx context.Context) ([]Row, error) {
 	g, err := openGolden(s.Goldens, s.Golden)
 	if err != nil {
@@ -112,29 +115,57 @@ func (s *ImageSuite) Render(ctx context.Context) ([]Row, error) {
 	}
 	defer func() { _ = g.file.Close() }()
 	x := &images{ImageSuite: s, golden: g}
-	in, d, src, err := x.sampling(s.Plus, []float32{1}, ipadapter.Scale{Down: s.Scale, Mid: s.Scale, Up: s.Scale})
-	if err != nil {
-		return nil, err
-	}
-	exec, err := s.Executor.Compile(program.Optimize(d.Program()), program.Options{Weights: src, Threads: s.Threads})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = exec.Close() }()
-	_, err = exec.Run(ctx, in, program.RunOptions{OnStep: func(done int, state func() map[string]program.Tensor) error {
-		if name := fmt.Sprintf("latents.%d", done); g.has(name) {
-			x.add(name, state()["latents"].F, DenoiseEnd)
+	for _, prefix := range []string{"", "sag."} {
+		in, d, src, err := x.sampling(prompt{s.Plus, []float32{1}, everywhere(s.Scale)})
+		if err != nil {
+			return nil, err
 		}
-		return nil
-	}})
-	if err != nil {
-		return nil, err
+		if prefix != "" {
+			d.Steps, d.SelfAttention = sagSteps, sdxl.SelfAttention{Scale: 0.75, BlurSigma: 1}
+			table, err := solver.DDIM(s.Model.Scheduler, d.Steps, edition.Diffusers)
+			if err != nil {
+				return nil, err
+			}
+			maps.Copy(in, sdxl.SolverInputs(table))
+		}
+		if err := x.render(ctx, d.Program(), src, in, prefix+"latents.%d"); err != nil {
+			return nil, err
+		}
 	}
 	return x.rows, x.err
 }
 
-// sampling is the golden's run with as many of its pictures as there are weights.
-func (x *images) sampling(a *sdxl.ImageAdapter, pictures []float32, scale ipadapter.Scale) (map[string]program.Tensor, *sdxl.Denoise, *weights.Bundle, error) {
+// sagSteps is the number of steps of the golden's run with self-attention guidance.
+const sagSteps = 6
+
+// render runs a sampling program and compares the latents of the steps that the golden has.
+func (x *images) render(ctx context.Context, p *program.Program, src program.WeightSource, in map[string]program.Tensor, format string) error {
+	exec, err := x.Executor.Compile(program.Optimize(p), program.Options{Weights: src, Threads: x.Threads})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = exec.Close() }()
+	_, err = exec.Run(ctx, in, program.RunOptions{OnStep: func(done int, state func() map[string]program.Tensor) error {
+		if name := fmt.Sprintf(format, done); x.golden.has(name) {
+			x.add(name, state()["latents"].F, DenoiseEnd)
+		}
+		return nil
+	}})
+	return err
+}
+
+// prompt is an adapter with as many of the golden's pictures as there are weights.
+type prompt struct {
+	adapter *sdxl.ImageAdapter
+	weights []float32
+	scale   ipadapter.Scale
+}
+
+// everywhere is one scale for the whole UNet.
+func everywhere(s float32) ipadapter.Scale { return ipadapter.Scale{Down: s, Mid: s, Up: s} }
+
+// sampling is the golden's run with image prompts.
+func (x *images) sampling(prompts ...prompt) (map[string]program.Tensor, *sdxl.Denoise, *weights.Bundle, error) {
 	text, err := openGolden(x.Goldens, "text.safetensors")
 	if err != nil {
 		return nil, nil, nil, err
@@ -144,16 +175,21 @@ func (x *images) sampling(a *sdxl.ImageAdapter, pictures []float32, scale ipadap
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	states := x.states(a)
-	one, n := program.Elems(states.Shape[1:]), len(pictures)
-	in[sdxl.InStates(0)] = program.Tensor{Shape: append([]int{n + 1}, states.Shape[1:]...),
-		F: append(append([]float32{}, states.F[:n*one]...), states.F[2*one:]...)}
-	d.Images = []sdxl.ImagePrompt{{Adapter: a.Config, Component: a.Component.Name, Weights: pictures, Scale: scale, State: states.Shape[1:]}}
 	c, err := x.Model.Files.Component(sdxl.UNet)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return in, d, weights.NewBundle(c, a.Component), nil
+	src := weights.NewBundle(c)
+	for k, p := range prompts {
+		states := x.states(p.adapter)
+		one, n := program.Elems(states.Shape[1:]), len(p.weights)
+		in[sdxl.InStates(k)] = program.Tensor{Shape: append([]int{n + 1}, states.Shape[1:]...),
+			F: append(append([]float32{}, states.F[:n*one]...), states.F[2*one:]...)}
+		name := p.adapter.Component.Name
+		d.Images = append(d.Images, sdxl.ImagePrompt{Adapter: p.adapter.Config, Component: name, Weights: p.weights, Scale: p.scale, State: states.Shape[1:]})
+		src.Join(name, p.adapter.Component)
+	}
+	return in, d, src, nil
 }
 
 // states are what an adapter reads of the two pictures, and last of none.

@@ -25,14 +25,14 @@ func imageSuite(t *testing.T) *ImageSuite {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Encoder.Close() })
-	s.Plus = openAdapter(t, s, adapters+"/ip-adapter-plus.safetensors")
-	s.Base = openAdapter(t, s, baseAdapter(t))
+	s.Plus = openAdapter(t, s, adapters+"/ip-adapter-plus.safetensors", "ip_adapter")
+	s.Base = openAdapter(t, s, baseAdapter(t), "ip_adapter_2")
 	return s
 }
 
-func openAdapter(t *testing.T, s *ImageSuite, path string) *sdxl.ImageAdapter {
+func openAdapter(t *testing.T, s *ImageSuite, path, name string) *sdxl.ImageAdapter {
 	t.Helper()
-	a, err := sdxl.OpenImageAdapter(path, "ip_adapter", s.Model.UNet)
+	a, err := sdxl.OpenImageAdapter(path, name, s.Model.UNet)
 	if err != nil {
 		t.Fatal(err)
 	}

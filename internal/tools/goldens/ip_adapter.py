@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 import reference
-import blocks
+import sag
 import safetensors.torch
 import torch
 from diffusers.models.embeddings import MultiIPAdapterImageProjection
@@ -27,9 +27,10 @@ def pictures():
     return [first, first.crop((0, 64, 256, 256))]
 
 
-def load(pipe, folder, name):
+def load(pipe, folders, names):
     pipe.unload_ip_adapter()
-    pipe.load_ip_adapter(str(folder), subfolder="", weight_name=name, image_encoder_folder=str(ADAPTER / "image_encoder"))
+    folders = [str(f) for f in folders] if isinstance(folders, list) else str(folders)
+    pipe.load_ip_adapter(folders, subfolder="", weight_name=names, image_encoder_folder=str(ADAPTER / "image_encoder"))
     pipe.image_encoder.to(torch.float32).eval()
 
 
@@ -66,8 +67,13 @@ def weighted(weights):
 
 def evaluate(pipe, embeds, latents, cond, none):
     """One evaluation with the entries [unconditional, conditional]; cond and none are what the encoder gave of n pictures."""
+    return evaluate_all(pipe, embeds, latents, [torch.stack([none, cond])])
+
+
+def evaluate_all(pipe, embeds, latents, images):
+    """The same with one tensor for each adapter."""
     ids = torch.tensor([[128, 128, 0, 0, 128, 128]] * 2, dtype=torch.float32)
-    added = {"text_embeds": embeds[1], "time_ids": ids, "image_embeds": [torch.stack([none, cond])]}
+    added = {"text_embeds": embeds[1], "time_ids": ids, "image_embeds": images}
     return pipe.unet(latents, torch.tensor(TIMESTEP), encoder_hidden_states=embeds[0], added_cond_kwargs=added).sample
 
 
@@ -116,6 +122,8 @@ def main():
     plus = safetensors.torch.load_file(ADAPTER / "ip-adapter-plus.safetensors")
     base = {f"image_proj.{k}": v.detach().clone() for k, v in base_adapter(160, states.image_embeds.shape[1]).items()}
     out |= {f"base.{k}": v for k, v in base.items()}
+    guided = sag.render(pipe, 128, 128, 5.0, 0.75, 6, (1, 6), images=torch.stack([none[:1], cond[:1]]))
+    out |= {f"sag.{name}": value for name, value in guided.items() if name.startswith("latents.")}
     with tempfile.TemporaryDirectory() as folder:
         whole = base | {k: v for k, v in plus.items() if k.startswith("ip_adapter.")}
         safetensors.torch.save_file(whole, f"{folder}/base.safetensors")
@@ -123,6 +131,11 @@ def main():
         out["base.tokens"], out["base.none"], cond, none = tokens(pipe, images, False)
         pipe.set_ip_adapter_scale(0.8)
         out["base.two"] = evaluate(pipe, embeds, latents, cond, none)
+
+        load(pipe, [ADAPTER, folder], ["ip-adapter-plus.safetensors", "base.safetensors"])
+        pipe.set_ip_adapter_scale([0.5, 0.75])
+        states = [pipe.encode_image(images[0], "cpu", 1, hidden) for hidden in (True, False)]
+        out["both"] = evaluate_all(pipe, embeds, latents, [torch.stack([none, cond]) for cond, none in states])
     reference.save(
         reference.TESTDATA / "castle" / "ip_adapter.safetensors", out, __file__, model="examples/castle/model", picture="examples/image-prompt/reference.png",
         timestep=str(TIMESTEP), scales=SCALES, weights=WEIGHTS, base_scale="0.8", steps="30", guidance_scale="5.0", size="128",

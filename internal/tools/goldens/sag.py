@@ -20,8 +20,8 @@ CASES = (  # folder, height, width, guidance scale, SAG scale, steps, kept steps
 )
 
 
-def render(pipe, height, width, guidance, scale, steps, keep, seed=42):
-    """Latents, columns of the attention and degraded latents of the kept steps."""
+def render(pipe, height, width, guidance, scale, steps, keep, seed=42, images=None):
+    """Latents, columns of the attention and degraded latents of the kept steps. images is what an IP-Adapter reads, [entries,n,...]."""
     sag = types.SimpleNamespace(unet=pipe.unet, scheduler=pipe.scheduler)
     call = lambda name, *args: getattr(StableDiffusionSAGPipeline, name)(sag, *args)  # noqa: E731
     positive = pipe.encode_prompt(reference.PROMPTS["positive"], negative_prompt=reference.PROMPTS["negative"], do_classifier_free_guidance=True)
@@ -40,7 +40,7 @@ def render(pipe, height, width, guidance, scale, steps, keep, seed=42):
     hook = middle.register_forward_hook(lambda _m, _i, output: shapes.append(output[0].shape[-2:]))
     pipe.scheduler.set_timesteps(steps)
     for i, t in enumerate(pipe.scheduler.timesteps):
-        added = {"text_embeds": pooled, "time_ids": ids}
+        added = {"text_embeds": pooled, "time_ids": ids} | ({} if images is None else {"image_embeds": [images]})
         noise = pipe.unet(latents.repeat(len(states), 1, 1, 1), t, states, added_cond_kwargs=added).sample
         uncond = noise[:1]
         guided = uncond + guidance * (noise[1:] - uncond) if two else uncond
@@ -48,7 +48,7 @@ def render(pipe, height, width, guidance, scale, steps, keep, seed=42):
         attention = store.attention_probs[:heads]
         columns = attention.mean(0).sum(0)
         degraded = call("sag_masking", call("pred_x0", latents, uncond, t), attention, shapes[-1], t, call("pred_epsilon", latents, uncond, t))
-        added = {"text_embeds": pooled[:1], "time_ids": ids[:1]}
+        added = {"text_embeds": pooled[:1], "time_ids": ids[:1]} | ({} if images is None else {"image_embeds": [images[:1]]})
         led = pipe.unet(degraded, t, states[:1], added_cond_kwargs=added).sample
         latents = pipe.scheduler.step(guided + scale * (uncond - led), t, latents).prev_sample
         if i + 1 in keep:
