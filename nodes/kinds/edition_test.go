@@ -236,3 +236,38 @@ func TestDecodeOfEdition(t *testing.T) {
 		t.Error("the editions decode to the same picture: the test tells nothing")
 	}
 }
+
+// TestEditionInKeys: what depends on the edition has it in its key, noise has not.
+func TestEditionInKeys(t *testing.T) {
+	live := loaded(t)
+	latents := nodes.Meta{Of: nodes.LatentsType, Shapes: map[string][]int{"latents": {1, 8, 8, 4}}}
+	cond := nodes.Meta{Of: nodes.ConditioningType, Shapes: map[string][]int{"context": {1, 77, 160}, "pooled": {1, 96}}}
+	in := nodes.PlanInputs{Live: live, Stored: map[string]nodes.Meta{"latents": latents, "conditioning": cond}}
+	env := &nodes.Env{Executor: cpu.New(), Edition: "refiners"}
+	image := nodes.File{Path: promptDir + "reference.png"}
+	for _, x := range []struct {
+		name string
+		op   nodes.StoredOp
+		want bool
+	}{
+		{"noise", &drawNoise{width: 64, height: 64}, false}, {"encode-prompt", &encodePrompt{}, true}, {"denoise", &denoise{steps: 1, guidance: 5}, true},
+		{"decode", decode{}, true}, {"encode-image", &encodeImage{image: image, weights: nodes.File{Path: promptDir + "ip-adapter/image_encoder"}}, true},
+	} {
+		plan, err := x.op.Plan(env, in)
+		if err != nil {
+			t.Fatalf("%s: %v", x.name, err)
+		}
+		if plan.Edition != x.want {
+			t.Errorf("%s: the edition is in its key: %v", x.name, plan.Edition)
+		}
+		for _, l := range plan.Own {
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	env.Edition = "automatic1111"
+	if _, err := (decode{}).Plan(env, in); err == nil || !strings.Contains(err.Error(), `"automatic1111" is not one of`) {
+		t.Errorf("an unknown edition: %v", err)
+	}
+}

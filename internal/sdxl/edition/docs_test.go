@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -73,4 +74,34 @@ func hasTest(t *testing.T, folder, name string) bool {
 		}
 	}
 	return false
+}
+
+// TestNoNames: nothing that computes asks which edition it is.
+func TestNoNames(t *testing.T) {
+	root := os.DirFS("../../..")
+	seen := 0
+	for _, folder := range []string{"nodes/kinds", "internal/sdxl", "internal/sdxl/solver", "internal/sdxl/tokenizer", "internal/sdxl/vae", "internal/picture/clipimage"} {
+		files, err := fs.Glob(root, path.Join(folder, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			if strings.HasSuffix(f, "_test.go") {
+				continue
+			}
+			data, err := fs.ReadFile(root, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen++
+			for _, e := range edition.All() {
+				if strings.Contains(string(data), strconv.Quote(e.Name)) {
+					t.Errorf("%s names the edition %s; let it read a field of edition.Edition", f, e.Name)
+				}
+			}
+		}
+	}
+	if seen < 30 {
+		t.Errorf("only %d files", seen)
+	}
 }
