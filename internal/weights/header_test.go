@@ -17,12 +17,20 @@ const good = `"a":{"dtype":"F16","shape":[2,2],"data_offsets":[0,8]}`
 // openMeasured opens path and fails when it takes a second.
 func openMeasured(t *testing.T, path string) (*File, error) {
 	t.Helper()
-	began := time.Now()
-	f, err := OpenFile(path)
-	if took := time.Since(began); took > time.Second && !underRace {
-		t.Errorf("it took %v", took)
+	best := time.Hour
+	for range 5 { // the machine may be busy with something else
+		began := time.Now()
+		f, err := OpenFile(path)
+		best = min(best, time.Since(began))
+		if best <= time.Second || underRace {
+			return f, err
+		}
+		if err == nil {
+			_ = f.Close()
+		}
 	}
-	return f, err
+	t.Errorf("it took %v", best)
+	return OpenFile(path)
 }
 
 func TestHostileHeaders(t *testing.T) {

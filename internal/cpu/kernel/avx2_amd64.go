@@ -4,7 +4,7 @@ package kernel
 
 //go:generate go run ./_gen
 
-// f32AVX2 adds fp32 terms to up to 4 rows of 16 columns; see [assembly].
+// f32AVX2 adds fp32 terms to up to 4 rows of 16 columns; see productF32AVX2.
 //
 //go:noescape
 func f32AVX2(acc *float32, x *[]float32, w *float32, taps, n, rows int)

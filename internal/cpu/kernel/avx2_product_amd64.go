@@ -6,9 +6,8 @@ package kernel
 // goroutine cannot be preempted.
 const mostTerms = 1 << 13
 
-// assembly is a loop over some rows and columns of a tile, at acc: x points at the first of its rows in the first array of
-// rows, w at its first column. 0 < taps, 0 <= n, 0 < rows.
-type assembly func(acc *float32, x *[]float32, w *float32, taps, n, rows int)
+// A loop in assembly over some rows and columns of a tile has the arguments acc, where they begin; x, the first of its rows in the
+// first array of rows; w, its first column; taps > 0, n >= 0 and rows > 0.
 
 func productF32AVX2(acc *Tile, x [][MR][]float32, w Panel, n, rows, cols int) {
 	inCalls(acc, x, w, n, rows, cols, tileF32AVX2)

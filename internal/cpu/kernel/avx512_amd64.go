@@ -2,7 +2,7 @@
 
 package kernel
 
-// The functions below are loops over up to 8 rows and 16 or 32 columns; see [assembly]. The bf16 ones set the mode for
+// The functions below are loops over up to 8 rows and 16 or 32 columns; see productF32AVX2. The bf16 ones set the mode for
 // subnormal numbers for their own time; VDPBF16PS has that mode by itself.
 
 //go:noescape
