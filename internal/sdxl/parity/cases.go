@@ -83,6 +83,7 @@ func Cases(model string) []Case {
 		{"sampling", func(ctx context.Context, s *Suite) ([]Row, error) { return s.Denoise(ctx, s.Goldens) }, denoiseControls},
 		{"autoencoder", func(ctx context.Context, s *Suite) ([]Row, error) { return s.VAE(ctx) }, vaeControls},
 	}
+	cases = append(cases, loraCases(model)...)
 	if model != "castle" {
 		return cases
 	}

@@ -2,9 +2,13 @@ package parity
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
@@ -85,30 +89,38 @@ func (s *Suite) LoRA(ctx context.Context, file, name string) ([]Row, error) {
 }
 
 func (s *Suite) loraStep(ctx context.Context, g *golden, name string) ([]Row, error) {
-	base, err := openGolden(s.Goldens, "unet.safetensors")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = base.file.Close() }()
 	t, err := strconv.Atoi(g.file.Metadata()["timestep"])
 	if err != nil {
 		return nil, fmt.Errorf("timestep: %w", err)
 	}
-	in := map[string]program.Tensor{sdxl.InTimestep: {Shape: []int{1, 1}, F: []float32{float32(t)}}}
-	for port, tensor := range map[string]string{sdxl.InLatents: "latents", sdxl.InContext: "prompt_embeds", sdxl.InPooled: "pooled", sdxl.InTimeIDs: "time_ids"} {
-		if in[port], err = base.tensor(tensor); err != nil {
-			return nil, err
-		}
+	in, p, err := s.loraEvaluation(t)
+	if err != nil {
+		return nil, err
 	}
-	x := in[sdxl.InLatents].Shape
-	r := run{suite: s, golden: g, parts: []string{sdxl.UNet}, bound: StepBound}
-	r.program = sdxl.EvaluateProgram(s.Model.UNet, s.Precision, x[0], x[1], x[2], in[sdxl.InContext].Shape[1], in[sdxl.InPooled].Shape[1], s.additions(sdxl.UNet))
+	r := run{suite: s, golden: g, program: p, parts: []string{sdxl.UNet}, bound: StepBound}
 	out, err := r.run(ctx, in, program.RunOptions{})
 	if err != nil {
 		return nil, err
 	}
 	r.compare(name+".sample", out[sdxl.OutPrediction])
 	return r.rows, r.err
+}
+
+// loraEvaluation is one UNet evaluation at timestep t with the inputs of the model's own golden.
+func (s *Suite) loraEvaluation(t int) (map[string]program.Tensor, *program.Program, error) {
+	base, err := openGolden(s.Goldens, "unet.safetensors")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = base.file.Close() }()
+	in := map[string]program.Tensor{sdxl.InTimestep: {Shape: []int{1, 1}, F: []float32{float32(t)}}}
+	for port, tensor := range map[string]string{sdxl.InLatents: "latents", sdxl.InContext: "prompt_embeds", sdxl.InPooled: "pooled", sdxl.InTimeIDs: "time_ids"} {
+		if in[port], err = base.tensor(tensor); err != nil {
+			return nil, nil, err
+		}
+	}
+	x := in[sdxl.InLatents].Shape
+	return in, program.Optimize(sdxl.EvaluateProgram(s.Model.UNet, s.Precision, x[0], x[1], x[2], in[sdxl.InContext].Shape[1], in[sdxl.InPooled].Shape[1], s.additions(sdxl.UNet))), nil
 }
 
 func (s *Suite) loraText(ctx context.Context, g *golden, name string) ([]Row, error) {
@@ -136,4 +148,116 @@ func (s *Suite) loraText(ctx context.Context, g *golden, name string) ([]Row, er
 	r.compare(name+".prompt_embeds", out[sdxl.OutContext])
 	r.compare(name+".pooled", out[sdxl.OutPooled])
 	return r.rows, r.err
+}
+
+// loraFile finds an adapter of a LoRA golden: in its folder, or among the examples.
+func (s *Suite) loraFile(name string) string {
+	local := filepath.Join(s.loraFolder(), name+".safetensors")
+	if _, err := os.Stat(local); err == nil {
+		return local
+	}
+	return filepath.Join(s.loraFolder(), "../../../../../examples", name, "loras", name+".safetensors")
+}
+
+// loraFolder holds the LoRA goldens of the suite's model.
+func (s *Suite) loraFolder() string {
+	return filepath.Join(filepath.Dir(s.Goldens), "lora", filepath.Base(s.Goldens))
+}
+
+// WithLoRAs is the suite with adapters on its model: "peft@0.7+kohya@1.3" is two files with their scales, which factor
+// multiplies: 1, or another for a control. done closes the files.
+func (s *Suite) WithLoRAs(name string, factor float64) (out *Suite, done func(), err error) {
+	shapes, err := Shapes(s.Model)
+	if err != nil {
+		return nil, nil, err
+	}
+	with := *s
+	with.LoRAs = nil
+	done = func() {
+		for _, a := range with.LoRAs {
+			_ = a.Close()
+		}
+	}
+	for one := range strings.SplitSeq(name, "+") {
+		file, scale, _ := strings.Cut(one, "@")
+		opt := lora.Options{}
+		if opt.Scale, err = strconv.ParseFloat(scale, 64); err != nil {
+			return nil, done, fmt.Errorf("scale of %s: %w", name, err)
+		}
+		opt.Scale *= factor
+		f, err := lora.Open(s.loraFile(file))
+		if err != nil {
+			return nil, done, err
+		}
+		a, err := lora.Apply(f, shapes, opt)
+		if err != nil {
+			return nil, done, errors.Join(err, f.Close())
+		}
+		with.LoRAs = append(with.LoRAs, a)
+	}
+	return &with, done, nil
+}
+
+// AllLoRAs compares every adapter of the model's LoRA golden; factor multiplies their scales.
+func (s *Suite) AllLoRAs(ctx context.Context, factor float64) ([]Row, error) {
+	names, err := s.LoRANames()
+	if err != nil {
+		return nil, err
+	}
+	var rows []Row
+	for _, name := range names {
+		with, done, err := s.WithLoRAs(name, factor)
+		if err != nil {
+			return nil, err
+		}
+		more, err := with.LoRA(ctx, filepath.Join(s.loraFolder(), "golden.safetensors"), name)
+		done()
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+	}
+	return rows, nil
+}
+
+// LoRANames lists the adapters of the model's LoRA golden.
+func (s *Suite) LoRANames() ([]string, error) {
+	g, err := openGolden(s.loraFolder(), "golden.safetensors")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = g.file.Close() }()
+	var out []string
+	for _, tensor := range g.file.Names() {
+		if name := tensor[:strings.LastIndexByte(tensor, '.')]; !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// LoRASampling compares a whole sampling run with adapters, from its own prompts.
+func (s *Suite) LoRASampling(ctx context.Context, name string, factor float64) ([]Row, error) {
+	with, done, err := s.WithLoRAs(name, factor)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	with.Goldens = filepath.Join(s.loraFolder(), name)
+	return with.Denoise(ctx, with.Goldens)
+}
+
+// loraCases are the comparisons of LoRAs.
+func loraCases(model string) []Case {
+	tenth := Control{Mistake: "a tenth more scale", instead: func(ctx context.Context, s *Suite) ([]Row, error) { return s.AllLoRAs(ctx, 1.1) }}
+	cases := []Case{{"LoRAs", func(ctx context.Context, s *Suite) ([]Row, error) { return s.AllLoRAs(ctx, 1) }, []Control{tenth}}}
+	if model != "castle" {
+		return cases
+	}
+	for _, name := range []string{"sci-fi@1.0", "sci-fi@1.0+pixel-art@1.4"} {
+		double := Control{Mistake: "alpha taken for the rank", instead: func(ctx context.Context, s *Suite) ([]Row, error) { return s.LoRASampling(ctx, name, 2) }}
+		cases = append(cases, Case{"sampling with " + name, func(ctx context.Context, s *Suite) ([]Row, error) { return s.LoRASampling(ctx, name, 1) }, []Control{double}})
+	}
+	return cases
 }

@@ -2,123 +2,111 @@ package parity
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
 	"testing"
 
-	"github.com/seed-8af8f8e1/flow/internal/sdxl/lora"
-	"github.com/seed-8af8f8e1/flow/internal/weights"
+	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
-const loraData = testdata + "/lora/"
-
-// cases lists the adapters of a golden: "peft@0.7+kohya@1.3" is two files with their scales.
-func cases(t *testing.T, file string) []string {
-	t.Helper()
-	f, err := weights.OpenFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	var out []string
-	for _, name := range f.Names() {
-		at := strings.LastIndexByte(name, '.')
-		if !slices.Contains(out, name[:at]) {
-			out = append(out, name[:at])
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-// withLoRAs puts the adapters of a case on the suite's model; change alters each one's options.
-func (s *Suite) withLoRAs(t *testing.T, name string, path func(file string) string, change func(*lora.Options)) *Suite {
-	t.Helper()
-	shapes, err := Shapes(s.Model)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := *s
-	out.LoRAs = nil
-	for one := range strings.SplitSeq(name, "+") {
-		file, scale, _ := strings.Cut(one, "@")
-		opt := lora.Options{}
-		if _, err := fmt.Sscan(scale, &opt.Scale); err != nil {
-			t.Fatal(err)
-		}
-		if change != nil {
-			change(&opt)
-		}
-		f, err := lora.Open(path(file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = f.Close() })
-		a, err := lora.Apply(f, shapes, opt)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out.LoRAs = append(out.LoRAs, a)
-	}
-	return &out
-}
-
-// TestLoRA compares each format with the library that has it.
+// TestLoRA compares each format with the library that has it, and the tutorial's LoRAs; each adapter's control exceeds its bounds.
 func TestLoRA(t *testing.T) {
-	const file = loraData + "oddball/golden.safetensors"
+	for model, s := range suites(t) {
+		names, err := s.LoRANames()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[string]int{"castle": 3, "oddball": 20}[model]; len(names) < want {
+			t.Errorf("%s: %d adapters in the golden", model, len(names))
+		}
+		for _, name := range names {
+			t.Run(model+"/"+name, func(t *testing.T) {
+				rows, err := s.lora(name, 1)
+				check(t, rows, err)
+				rows, err = s.lora(name, 1.1)
+				control(t, "a tenth more scale", rows, err)
+			})
+		}
+	}
+}
+
+// lora compares one adapter of the model's golden, or several, at their scales times factor.
+func (s *Suite) lora(name string, factor float64) ([]Row, error) {
+	with, done, err := s.WithLoRAs(name, factor)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return with.LoRA(context.Background(), s.loraFolder()+"/golden.safetensors", name)
+}
+
+// TestLoRAOrder: the order of LoRAs decides roundings alone, in both classes.
+func TestLoRAOrder(t *testing.T) {
+	for _, precision := range []program.Precision{program.F32, program.BF16} {
+		t.Run(precision.String(), func(t *testing.T) {
+			s := *suites(t)["oddball"]
+			s.Precision = precision
+			one, done, err := s.WithLoRAs("peft@0.7+kohya@1.3+loha@0.5+dora-outputs@1.0", 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer done()
+			other := *one
+			l := one.LoRAs
+			other.LoRAs = append(l[3:4:4], l[1], l[0], l[2])
+			bound := 1e-5
+			if precision == program.BF16 {
+				bound = 2e-2
+			}
+			a, b := one.prediction(t), other.prediction(t)
+			d := Difference(a, b)
+			t.Logf("in another order: %.2e (bound %.0e)", d, bound)
+			if d > bound {
+				t.Errorf("another order of LoRAs makes %.3e", d)
+			}
+			other.LoRAs = l[:3]
+			if d := Difference(other.prediction(t), a); d < 10*bound {
+				t.Errorf("without one LoRA the difference is %.3e: the test would not see it", d)
+			}
+		})
+	}
+}
+
+// TestLoRABack: a scale that is changed and changed back gives the same bits.
+func TestLoRABack(t *testing.T) {
 	s := suites(t)["oddball"]
-	path := func(name string) string { return loraData + "oddball/" + name + ".safetensors" }
-	for _, name := range cases(t, file) {
-		t.Run(name, func(t *testing.T) {
-			rows, err := s.withLoRAs(t, name, path, nil).LoRA(context.Background(), file, name)
-			check(t, rows, err)
-			rows, err = s.withLoRAs(t, name, path, func(o *lora.Options) { o.Scale *= 1.1 }).LoRA(context.Background(), file, name)
-			control(t, "a tenth more scale", rows, err)
-		})
-	}
-}
-
-// stagePath finds the tutorial's LoRAs in their examples.
-func stagePath(name string) string {
-	if name == "original" {
-		return loraData + "castle/original.safetensors"
-	}
-	return "../../../examples/" + name + "/loras/" + name + ".safetensors"
-}
-
-// TestLoRAStages compares the tutorial's LoRAs, alone and together, and convolutions under names of the original layout.
-func TestLoRAStages(t *testing.T) {
-	const file = loraData + "castle/golden.safetensors"
-	s := suites(t)["castle"]
-	for _, name := range cases(t, file) {
-		t.Run(name, func(t *testing.T) {
-			rows, err := s.withLoRAs(t, name, stagePath, nil).LoRA(context.Background(), file, name)
-			check(t, rows, err)
-			rows, err = s.withLoRAs(t, name, stagePath, func(o *lora.Options) { o.Scale *= 2 }).LoRA(context.Background(), file, name)
-			control(t, "alpha taken for the rank: twice the strength", rows, err)
-		})
-	}
-}
-
-// TestLoRADenoise compares whole sampling runs with the tutorial's LoRAs.
-func TestLoRADenoise(t *testing.T) {
-	for _, name := range []string{"sci-fi@1.0", "sci-fi@1.0+pixel-art@1.4"} {
-		t.Run(name, func(t *testing.T) {
-			s := suites(t)["castle"].withLoRAs(t, name, stagePath, nil)
-			s.Goldens = loraData + "castle/" + name
-			rows, err := s.Denoise(context.Background(), s.Goldens)
-			check(t, rows, err)
-			if len(rows) != 3 {
-				t.Errorf("%d steps were compared", len(rows))
+	var first []float32
+	for i, factor := range []float64{1, 3, 1} {
+		with, done, err := s.WithLoRAs("kohya@0.8+lokr@1.0", factor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := with.prediction(t)
+		done()
+		switch d := 0.0; {
+		case i == 0:
+			first = got
+		case factor == 1:
+			if d = Difference(got, first); d != 0 {
+				t.Errorf("back at the first scale the difference is %.3e", d)
 			}
-			if testing.Short() {
-				return
+		default:
+			if d = Difference(got, first); d < 1e-3 {
+				t.Errorf("another scale makes %.3e", d)
 			}
-			last := s.LoRAs
-			s.LoRAs = last[:len(last)-1]
-			rows, err = s.Denoise(context.Background(), s.Goldens)
-			control(t, "without the last LoRA", rows, err)
-		})
+		}
 	}
+}
+
+// prediction is one UNet evaluation.
+func (s *Suite) prediction(t *testing.T) []float32 {
+	t.Helper()
+	in, p, err := s.loraEvaluation(481)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run{suite: s, program: p, parts: []string{"unet"}}
+	out, err := r.run(context.Background(), in, program.RunOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out["prediction"].F
 }

@@ -2,7 +2,9 @@
 
 Models and matrices are shapes without values (torch's meta device). Writes lora/testdata/refiners.json.gz: the shapes of
 SDXL's linear layers and convolutions under diffusers' names, and for each case the layer that every key landed on, as the
-real manager (refiners 0.4.0) attaches it; null where it found none.
+real manager attaches it; null where it found none. Beside requirements.txt it needs
+
+    pip install --no-deps refiners==0.4.0 jaxtyping==0.3.11 wadler_lindig==0.1.8
 """
 
 import gzip
