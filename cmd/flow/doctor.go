@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"time"
@@ -56,12 +57,12 @@ func products(f kernel.Dot, channels float64) float64 {
 	for i := range x[0] {
 		x[0][i] = make([]float32, n)
 		for c := range x[0][i] {
-			x[0][i][c] = 1 / float32(c+i+1)
+			x[0][i][c] = word(1 / float32(c+i+1))
 		}
 	}
 	w := make([]float32, n*kernel.NR)
 	for i := range w {
-		w[i] = 1 / float32(i+3)
+		w[i] = word(1 / float32(i+3))
 	}
 	start, rounds := time.Now(), 0
 	for time.Since(start) < measure {
@@ -69,6 +70,12 @@ func products(f kernel.Dot, channels float64) float64 {
 		rounds++
 	}
 	return 2 * channels * float64(rounds) * n * kernel.MR * kernel.NR / time.Since(start).Seconds() / 1e9
+}
+
+// word is a number that is ordinary as fp32 and as a pair of bf16 numbers.
+func word(v float32) float32 {
+	b := math.Float32bits(v) & 0xffff0000
+	return math.Float32frombits(b | b>>16)
 }
 
 // hashRate is the rate of SHA-256 in bytes a second.
