@@ -63,6 +63,10 @@ func entries() []Case {
 			b.Output("y", b.Concat(0, input(b, "x", 2, 5), input(b, "y", 1, 5)))
 		}},
 		{Name: "slice/axis 0", build: func(b *program.Builder, _ int) { b.Output("y", b.Slice(input(b, "x", 5, 3, 2), 0, 2, 4)) }},
+		{Name: "reshape/weights", build: func(b *program.Builder, n int) { // such as a class token before an image's patches, and positions
+			row := func(w program.ID, rows int) program.ID { return b.Repeat(b.Reshape(w, 1, rows, 13), n) }
+			b.Output("y", b.Add(b.Concat(1, row(b.Weight("class", 13), 1), input(b, "x", n, 4, 13)), row(b.Weight("positions", 5, 13), 5)))
+		}},
 		sinusoid("sines first", program.Sinusoid{Dim: 32, MaxPeriod: 10000, Shift: 1}),
 		sinusoid("cosines first", program.Sinusoid{Dim: 320, MaxPeriod: 10000, CosFirst: true}),
 		sinusoid("two", program.Sinusoid{Dim: 2, MaxPeriod: 500}),

@@ -96,6 +96,7 @@ func convolutions() []Case {
 		conv("stride 2 of 1x1", 5, 5, 7, 9, program.Tap{KH: 1, KW: 1, Stride: 2, OutH: 3, OutW: 3}),
 		conv("2x3", 4, 6, 3, 5, program.Tap{KH: 2, KW: 3, PadLeft: 1, OutH: 3, OutW: 6}),
 		conv("5x5", 6, 6, 3, 5, program.Tap{KH: 5, KW: 5, PadTop: 2, PadLeft: 2}),
+		conv("patches", 17, 18, 3, 17, program.Tap{KH: 8, KW: 8, Stride: 8, OutH: 2, OutW: 2}), // a remainder is left out
 		conv("1x1", 5, 3, 33, 31, program.Tap{KH: 1, KW: 1}),
 		conv("many channels", 4, 5, 70, 65, three),
 		conv("many rows", 37, 41, 4, 6, three),
