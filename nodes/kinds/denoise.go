@@ -28,7 +28,7 @@ func Denoise() *nodes.Kind {
 				{Name: "steps", Type: nodes.IntArg, Required: true, Min: bound(1), Max: bound(1000), Doc: "The number of steps."},
 			}, Shorthand: "steps"},
 			{Name: "guidance", Type: nodes.ObjectArg, Doc: "Classifier-free guidance; a bare number is its scale.", Fields: []nodes.Arg{
-				{Name: "scale", Type: nodes.FloatArg, Default: 5.0, Min: bound(0), Max: bound(1000), Doc: "The guidance scale; 1 runs the prompt alone."},
+				{Name: "scale", Type: nodes.FloatArg, Default: 5.0, Min: bound(0), Max: bound(1000), Doc: "The guidance scale; 1 runs the prompt alone, and in edition diffusers so does less."},
 				{Name: "self-attention", Type: nodes.ObjectArg, Doc: "Self-attention guidance (Hong et al., 2023) on top: a third evaluation a step; a bare number is its scale. Left out, there is none.", Fields: []nodes.Arg{
 					{Name: "scale", Type: nodes.FloatArg, Required: true, Min: bound(0), Max: bound(1000), Doc: "How far the picture is led away from what is seen without the details that attention rests on; 0 is none."},
 					{Name: "blur-sigma", Type: nodes.FloatArg, Default: 1.0, Min: bound(0.01), Max: bound(100), Doc: "Standard deviation of the blur, in pixels of the latents."},
@@ -91,6 +91,9 @@ func (op *denoise) setup(env *nodes.Env, live map[string]nodes.Live, latents, co
 	}
 	d := sdxl.Denoise{UNet: m.base.UNet, Prediction: m.base.Scheduler.Prediction, Precision: env.Precision, Batch: latents[0],
 		Height: latents[1], Width: latents[2], Tokens: context[1], Steps: op.steps, Guidance: op.guidance, SelfAttention: op.self}
+	if op.unguided(e) {
+		d.Guidance = 1
+	}
 	if op.self.Scale != 0 && !d.Guided() && !e.SelfAlone {
 		return nil, fmt.Errorf("guidance.self-attention needs guidance.scale other than 1 in edition %s, whose self-attention guidance reads the unconditional prediction; edition %s uses the only one", e.Name, edition.Diffusers.Name)
 	}
@@ -116,6 +119,9 @@ func (op *denoise) setup(env *nodes.Env, live map[string]nodes.Live, latents, co
 	return s, nil
 }
 
+// unguided says that an edition takes the guidance scale for none though it is not 1.
+func (op *denoise) unguided(e edition.Edition) bool { return op.guidance < 1 && !e.GuideBelowOne }
+
 // Plan implements nodes.StoredOp.
 func (op *denoise) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error) {
 	c := in.Stored["conditioning"]
@@ -124,6 +130,10 @@ func (op *denoise) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error)
 		return nodes.Plan{}, err
 	}
 	cost := s.model.cost(env, s.program)
+	var notes []string
+	if op.unguided(s.edition) {
+		notes = append(notes, fmt.Sprintf("guidance.scale %g runs the prompt alone: edition %s guides above 1 only", op.guidance, s.edition.Name))
+	}
 	return nodes.Plan{
 		Outputs:   map[string]nodes.Meta{"latents": {Of: nodes.LatentsType, Shapes: map[string][]int{"latents": s.latents}}},
 		Uses:      []nodes.Use{{Input: "model", Components: append([]string{sdxl.UNet, schedulerPart, latentPart}, s.model.imageComponents()...)}},
@@ -132,6 +142,7 @@ func (op *denoise) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error)
 		PeakBytes: cost.peak + s.model.merged(sdxl.UNet),
 		Steps:     op.steps,
 		MACs:      cost.macs,
+		Notes:     notes,
 	}, nil
 }
 

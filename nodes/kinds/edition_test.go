@@ -39,6 +39,10 @@ type editionGolden struct {
 		Height, Width       int
 		Diffusers, Refiners string
 	}
+	GuideBelowOne []struct { // entries of a UNet's batch
+		Scale               float32
+		Diffusers, Refiners int
+	}
 	SelfAlone                    map[string]int // evaluations of a step
 	Orient, ColourKey, CropImage file
 }
@@ -136,6 +140,34 @@ func TestTimeIDs(t *testing.T) {
 		table, err := solver.DDIM(s.model.base.Scheduler, 7, e)
 		if err != nil || !reflect.DeepEqual(table, s.table) {
 			t.Errorf("%s: the table is not the edition's: %v", name, err)
+		}
+	}
+}
+
+// TestGuideBelowOne: at scales around 1 the UNet sees as many entries as the reference's pipeline gives it. At 1 itself flow leaves one out.
+func TestGuideBelowOne(t *testing.T) {
+	rows := readEditions(t).GuideBelowOne
+	if len(rows) < 3 {
+		t.Fatalf("only %d scales", len(rows))
+	}
+	for _, row := range rows {
+		for name, want := range map[string]int{"diffusers": row.Diffusers, "refiners": row.Refiners} {
+			op := &denoise{steps: 1, guidance: row.Scale}
+			s, err := planned(t, op, name, 64, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if row.Scale == 1 {
+				want = 1
+			}
+			if s.entries != want {
+				t.Errorf("%s, scale %g: %d entries, the reference has %d", name, row.Scale, s.entries, want)
+			}
+			e := s.edition
+			e.GuideBelowOne = !e.GuideBelowOne
+			if row.Scale < 1 && op.unguided(e) == op.unguided(s.edition) {
+				t.Errorf("%s, scale %g: the field changes nothing", name, row.Scale)
+			}
 		}
 	}
 }

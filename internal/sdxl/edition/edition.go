@@ -22,6 +22,7 @@ type Edition struct {
 	TimeIDs         int  // height and width that SDXL is told; 0: the picture's own
 	ModelTimesteps  bool // spacing and offset of timesteps are the scheduler configuration's; otherwise leading, with offset 1
 	ModelFinalAlpha bool // the last step goes to the alpha that set_alpha_to_one chooses; otherwise to that of timestep 0
+	GuideBelowOne   bool // guidance scales below 1 guide; otherwise they run the prompt alone, as 1 does
 	FinalNoise      bool // the last step keeps its share of the predicted noise; otherwise none
 	SelfAlone       bool // self-attention guidance works with one conditioning
 
@@ -46,8 +47,8 @@ var Diffusers = Edition{
 
 // Refiners is finegrain's Refiners.
 var Refiners = Edition{
-	Name:      "refiners",
-	TimeIDs:   1024,
+	Name:    "refiners",
+	TimeIDs: 1024, GuideBelowOne: true,
 	ResnetEps: 1e-5,
 }
 

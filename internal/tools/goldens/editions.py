@@ -142,6 +142,23 @@ def steps(config, x, output):
     return out
 
 
+def guided(pipe, height=64, width=64):
+    """Entries of the batch that the UNet sees at guidance scales around 1."""
+    rows = []
+    for scale in (0.0, 0.5, 1.0, 1.5):
+        theirs, ours = [], []
+        hook = pipe.unet.register_forward_pre_hook(lambda _m, args, seen=theirs: seen.append(len(args[0])))
+        pipe("a castle", height=height, width=width, num_inference_steps=1, guidance_scale=scale, output_type="latent")
+        hook.remove()
+        model = types.SimpleNamespace(
+            classifier_free_guidance=True, solver=DDIM(num_inference_steps=1), set_unet_context=lambda **_: None,
+            unet=lambda x, seen=ours: seen.append(len(x)) or x, has_self_attention_guidance=lambda: False,
+        )  # fmt: skip
+        LatentDiffusionModel.forward(model, torch.zeros(1, 4, 4, 4), 0, clip_text_embedding=torch.zeros(2, 7, 16), condition_scale=scale)
+        rows.append({"scale": scale, "diffusers": theirs[0], "refiners": ours[0]})
+    return rows
+
+
 def self_alone():
     """UNet evaluations of one step with self-attention guidance and one conditioning."""
     config = dict(block_out_channels=(32, 64), layers_per_block=1, sample_size=16, in_channels=4, out_channels=4, norm_num_groups=8, cross_attention_dim=16,
@@ -261,7 +278,7 @@ def main():
     document = {
         "texts": texts(), "ZeroNegative": zero_negative(pipe), "TimeIDs": time_ids(pipe), "ModelTimesteps": timesteps(),
         "ModelFinalAlpha": steps(dict(leading, set_alpha_to_one=True), X, 0.0), "FinalNoise": steps(dict(leading, set_alpha_to_one=False), X, OUTPUT),
-        "SelfAlone": self_alone(), "ResnetEps": resnet(), "RoundPixels": pixels(), **images(), "same": same(),
+        "GuideBelowOne": guided(pipe), "SelfAlone": self_alone(), "ResnetEps": resnet(), "RoundPixels": pixels(), **images(), "same": same(),
     }  # fmt: skip
     reference.versions = lambda script, made=reference.versions: made(script) | {"refiners": source.COMMIT}
     reference.save_json(reference.ROOT / "internal" / "sdxl" / "edition" / "testdata" / "editions.json", document, __file__)
