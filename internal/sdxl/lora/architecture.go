@@ -51,5 +51,5 @@ func contextName(width int) string {
 	if name, ok := widths[width]; ok {
 		return fmt.Sprintf("%s (prompts of %d channels)", name, width)
 	}
-	return fmt.Sprintf("a model with prompts of %d channels", width)
+	return fmt.Sprintf("a UNet whose prompts have %d channels", width)
 }

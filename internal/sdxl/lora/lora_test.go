@@ -211,7 +211,7 @@ func TestBadFiles(t *testing.T) {
 		{"another width", tensors{q + ".lora_A.weight 8 32": nil, q + ".lora_B.weight 32 8": nil}, nil, []string{"does not fit the model, in 1 places", "the weight of down_blocks.1", "[64 64]"}},
 		{"Stable Diffusion 1.5", tensors{"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight 4 768": nil,
 			"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.lora_up.weight 320 4": nil}, nil,
-			[]string{"is a LoRA for Stable Diffusion 1.x (prompts of 768 channels), and the model is a model with prompts of 160 channels"}},
+			[]string{"is a LoRA for Stable Diffusion 1.x (prompts of 768 channels), and the model is a UNet whose prompts have 160 channels"}},
 		{"Flux", tensors{"lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight 4 3072": nil, "lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight 3072 4": nil}, nil,
 			[]string{"is a LoRA for Flux"}},
 		{"zero alpha", tensors{q + ".lora_A.weight 8 64": nil, q + ".lora_B.weight 64 8": nil, q + ".alpha": {0}}, nil, []string{".alpha", "is 0: sd-scripts takes the rank"}},

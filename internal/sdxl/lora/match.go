@@ -105,10 +105,10 @@ func (f *File) refuse(o *Match, m Model, letPass bool) error {
 		}
 	}
 	if len(o.problems) > 0 {
-		return f.fail("", fmt.Sprintf("does not fit the model, in %d places:%s", len(o.problems), lines(o.problems, most)), "was it trained on another model?")
+		return f.fail("", fmt.Sprintf("does not fit the model, in %d places:%s", len(o.problems), listed(o.problems, most)), "was it trained on another model?")
 	}
 	if len(o.Unmatched) > 0 && !letPass {
-		return f.fail("", fmt.Sprintf("%d of %d keys find no layer in the model:%s", len(o.Unmatched), len(f.file.Names()), lines(o.Unmatched, most)),
+		return f.fail("", fmt.Sprintf("%d of %d keys find no layer in the model:%s", len(o.Unmatched), len(f.file.Names()), listed(o.Unmatched, most)),
 			"unmatched: warn applies the others")
 	}
 	if len(o.Targets) == 0 {
@@ -117,12 +117,12 @@ func (f *File) refuse(o *Match, m Model, letPass bool) error {
 	return nil
 }
 
-// lines shows a list, one a line, and how many are left out.
-func lines(list []string, most int) string {
+// listed shows a list and how many are left out. It stays on one line, as what comes of files does in messages.
+func listed(list []string, most int) string {
 	shown := list[:min(len(list), most)]
-	out := "\n  " + strings.Join(shown, "\n  ")
+	out := " " + strings.Join(shown, "; ")
 	if more := len(list) - len(shown); more > 0 {
-		out += fmt.Sprintf("\n  and %d more", more)
+		out += fmt.Sprintf("; and %d more", more)
 	}
-	return out + "\n "
+	return out
 }
