@@ -48,6 +48,12 @@ func cropped(t *testing.T) string {
 // encode runs an encode-image node.
 func encode(t *testing.T, edition, picture string) (map[string]nodes.Tensor, error) {
 	t.Helper()
+	return encodeAfter(t, edition, picture, func() {})
+}
+
+// encodeAfter does something between hashing and running.
+func encodeAfter(t *testing.T, edition, picture string, before func()) (map[string]nodes.Tensor, error) {
+	t.Helper()
 	op, err := EncodeImage().New(nodes.NewArgs(map[string]any{"image": nodes.File{Path: picture}, "weights": nodes.File{Path: promptDir + "ip-adapter/image_encoder"}}))
 	if err != nil {
 		t.Fatal(err)
@@ -71,6 +77,7 @@ func encode(t *testing.T, edition, picture string) (map[string]nodes.Tensor, err
 			}
 		}
 	}
+	before()
 	out, err := op.(nodes.StoredOp).Run(t.Context(), env, nodes.Inputs{Live: plan.Own})
 	if err != nil {
 		return nil, err
@@ -127,6 +134,24 @@ func TestEncodeImageEditions(t *testing.T) {
 	}
 	if d := parity.Difference(got["diffusers"], got["refiners"]); d < 10*parity.ImageBound {
 		t.Errorf("the editions differ by %.1e only: the test would not see one taken for the other", d)
+	}
+}
+
+// TestEncodeImageChanged: a picture that is not the one whose digest is in the key is an error that names it.
+func TestEncodeImageChanged(t *testing.T) {
+	path := cropped(t)
+	_, err := encodeAfter(t, "diffusers", path, func() {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[len(data)/2] ^= 1
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err == nil || !strings.Contains(err.Error(), path+": the file changed while it was in use") {
+		t.Errorf("got %v", err)
 	}
 }
 
