@@ -105,6 +105,13 @@ func compare(ctx context.Context, root, name, path string) (*model, error) {
 		}
 		out.Cases = append(out.Cases, res)
 	}
+	if name == "castle" {
+		cases, err := imageCases(ctx, root, s)
+		if err != nil {
+			return nil, err
+		}
+		out.Cases = append(out.Cases, cases...)
+	}
 	return out, nil
 }
 
