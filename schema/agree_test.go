@@ -38,8 +38,8 @@ func shape(d spec.Diagnostic) bool {
 		return false
 	}
 	for _, beyond := range []string{
-		"has no value and no default", // may come with -p
-		"parameter \"",                // a default against bounds that stand beside it
+		"has no value and no default",                                                               // may come with -p
+		"parameter \"",                                                                              // a default against bounds that stand beside it
 		"below the minimum", "above the maximum", "is no multiple", "is not one of", "is below min", // may be a parameter's value
 		`this is "1e3"`, // a whole number to a JSON schema
 		"has no output", "a value of type", "is of type", "fills nothing in", "no template",
