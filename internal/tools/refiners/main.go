@@ -38,7 +38,7 @@ var prompts = [2]string{
 	"a futuristic castle surrounded by a forest, mountains in the background, best quality, high quality",
 }
 
-var parts = []string{"text", "image", "sag", "sag-ip"}
+var parts = []string{"text", "image", "sag", "sag-ip", "decode"}
 
 func main() {
 	part := flag.String("part", "", "one of "+strings.Join(parts, ", ")+"; all without it")
@@ -79,7 +79,7 @@ func run(w io.Writer, dir, only string) (bool, error) {
 			continue
 		}
 		began := time.Now()
-		if err := map[string]func() error{"text": c.text, "image": c.image, "sag": c.sag, "sag-ip": c.sagWithImage}[part](); err != nil {
+		if err := map[string]func() error{"text": c.text, "image": c.image, "sag": c.sag, "sag-ip": c.sagWithImage, "decode": c.decode}[part](); err != nil {
 			return false, fmt.Errorf("%s: %w", part, err)
 		}
 		if err := table.Flush(); err != nil {

@@ -124,3 +124,36 @@ func (c *comparison) columns(part string, g *golden, step int, got program.Tenso
 	c.row(part, fmt.Sprintf("mask.%d: %d of %d cells set, %d differ; of these far from the threshold", step, set, len(want.F), other), float64(wrong), 0)
 	return nil
 }
+
+// decode compares the pictures of both runs' last latents, before rounding.
+func (c *comparison) decode() error {
+	g, err := c.golden("decode")
+	if err != nil {
+		return err
+	}
+	defer g.close()
+	src, err := c.model.Weights(sdxl.VAE)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"sag", "sag-ip"} {
+		run, err := c.golden(name)
+		if err != nil {
+			return err
+		}
+		latents, err := run.tensor(fmt.Sprintf("latents.%d", steps))
+		run.close()
+		if err != nil {
+			return err
+		}
+		p := sdxl.DecodeProgram(c.model.VAE, edition.Refiners.ResnetEps, 1, latents.Shape[1], latents.Shape[2])
+		out, err := c.execute(p, src, map[string]program.Tensor{sdxl.InLatents: latents}, program.RunOptions{})
+		if err != nil {
+			return err
+		}
+		if err := c.compare("decode", g, name, out[sdxl.OutPicture].F, evaluationBound); err != nil {
+			return err
+		}
+	}
+	return nil
+}
