@@ -175,6 +175,22 @@ func TestNodesKnowNoSurroundings(t *testing.T) {
 	}
 }
 
+// TestEveryPackageIsDescribed: ARCHITECTURE.md names each package, below internal and elsewhere, at least by its last element.
+func TestEveryPackageIsDescribed(t *testing.T) {
+	text, err := os.ReadFile("../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range goFiles(t) {
+		if strings.HasPrefix(f.pkg, "examples/") {
+			continue
+		}
+		if name := path.Base(f.pkg); !strings.Contains(string(text), name+"`") && !strings.Contains(string(text), f.pkg+"*") {
+			t.Errorf("ARCHITECTURE.md does not describe %s", f.pkg)
+		}
+	}
+}
+
 // TestMatches holds the rule language to what its comment says.
 func TestMatches(t *testing.T) {
 	for _, x := range []struct {
