@@ -61,6 +61,9 @@ func main() {
 		"functions_avx2_amd64.s":      functions,
 		"norms_avx2_amd64.s":          norms,
 		"transpose_avx2_amd64.s":      transposes,
+		"peak_avx2_amd64.s":           peakAVX2,
+		"peak_avx512_amd64.s":         peakAVX512,
+		"peak_avx512bf16_amd64.s":     peakBF16,
 	} {
 		var a asm
 		constants = table{index: map[uint32]int{}}
