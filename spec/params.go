@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -40,7 +41,7 @@ func (p *parser) paramType(e Entry) string {
 		p.errorf(e.Key.Pos, "F0107", "type: one of "+strings.Join(ParamTypes, ", "), "parameter %s has no type", Quote(e.Key.Text))
 		return ""
 	}
-	if t := p.word(v, "type").Text; contains(ParamTypes, t) {
+	if t := p.word(v, "type").Text; slices.Contains(ParamTypes, t) {
 		return t
 	} else if t != "" {
 		hint := Suggest(t, ParamTypes)
@@ -250,12 +251,15 @@ func ParseParams(file string, src []byte) ([]Override, []Diagnostic) {
 	return out, Sort(c.list)
 }
 
-// Bind gives the parameters their values: the defaults, then the overrides, the last of which counts.
+// Bind gives the parameters their values: the defaults, then the overrides, the last of which counts. A value that
+// its declaration does not allow is reported and not given, so that the nodes that read it do not report it again.
 func (d *Document) Bind(overrides []Override) []Diagnostic {
 	var out []Diagnostic
 	given := make(map[*Param]bool)
 	for _, x := range d.Params {
-		x.value = x.Default
+		if x.value = nil; x.Default != nil && len(x.check(x.Default)) == 0 {
+			x.value = x.Default
+		}
 	}
 	for _, o := range overrides {
 		x := d.Param(o.Name)
@@ -277,14 +281,17 @@ func (d *Document) Bind(overrides []Override) []Diagnostic {
 		if x.Type == "string" && v.Plain && v.Ref == nil && v.Kind == Bool {
 			v = &Value{Pos: v.Pos, Kind: String, Text: v.Text}
 		}
-		for _, p := range x.check(v) {
+		problems := x.check(v)
+		for _, p := range problems {
 			p.File = o.From
 			out = append(out, p)
 		}
-		x.value, given[x] = v, true
+		if x.value, given[x] = v, true; len(problems) > 0 {
+			x.value = nil
+		}
 	}
 	for _, x := range d.Params {
-		if x.value == nil && x.Type != "" {
+		if x.Default == nil && !given[x] && x.Type != "" {
 			out = append(out, Diagnostic{File: d.File, Pos: x.Name.Pos, Code: "F0107", Hint: fmt.Sprintf("give one: -p %s=VALUE", x.Name.Text),
 				Message: fmt.Sprintf("parameter %q has no value and no default", x.Name.Text)})
 		}

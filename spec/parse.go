@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -54,7 +55,7 @@ func (p *parser) later(root *Value) {
 // keys reports keys that are not known.
 func (p *parser) keys(v *Value, what string, known []string) {
 	for _, e := range v.Entries {
-		if !p.full() && !contains(known, e.Key.Text) {
+		if !p.full() && !slices.Contains(known, e.Key.Text) {
 			hint := Suggest(e.Key.Text, known)
 			if hint == "" {
 				hint = "known are " + strings.Join(known, ", ")
@@ -62,15 +63,6 @@ func (p *parser) keys(v *Value, what string, known []string) {
 			p.errorf(e.Key.Pos, "F0106", hint, "%s has no key %s", what, Quote(e.Key.Text))
 		}
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // key is the position of a key of a map.
@@ -225,7 +217,7 @@ func (p *parser) numerics(v *Value) {
 		if x == nil {
 			continue
 		}
-		if !contains(f.of, x.Text) || x.Ref != nil {
+		if !slices.Contains(f.of, x.Text) || x.Ref != nil {
 			hint := Suggest(x.Text, f.of)
 			if hint == "" {
 				hint = "one of " + strings.Join(f.of, ", ")

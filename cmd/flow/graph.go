@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,10 @@ func graphCommand(a *app) *cobra.Command {
 		Args:    takes(1, 1, "one FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			a.readOnly = true
-			if !has(graph.Forms, as) {
+			if slices.Contains(graph.Forms, f.format) {
+				return fmt.Errorf("--format is of diagnostics; write --as %s", f.format)
+			}
+			if !slices.Contains(graph.Forms, as) {
 				return fmt.Errorf("--as %q is not one of %s", as, strings.Join(graph.Forms, ", "))
 			}
 			opt, diags, err := a.options(args[0], &f)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -63,7 +64,7 @@ func (f *workflowFlags) check() error {
 		name, value string
 		of          []string
 	}{{"precision", f.precision, spec.Precisions}, {"device", f.device, spec.Devices}, {"edition", f.edition, spec.Editions}, {"format", f.format, spec.Formats}} {
-		if x.value != "" && !has(x.of, x.value) {
+		if x.value != "" && !slices.Contains(x.of, x.value) {
 			return fmt.Errorf("--%s %q is not one of %s", x.name, x.value, strings.Join(x.of, ", "))
 		}
 	}
@@ -71,15 +72,6 @@ func (f *workflowFlags) check() error {
 		return fmt.Errorf("--threads %d is no number of workers", f.threads)
 	}
 	return nil
-}
-
-func has(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // limit is the memory that a run may use in bytes.

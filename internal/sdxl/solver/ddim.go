@@ -33,7 +33,7 @@ func DDIM(s *config.Scheduler, steps int, e edition.Edition) (*Table, error) {
 	t := &Table{Timesteps: timesteps(&sched, steps)}
 	for i, step := range t.Timesteps {
 		if step < 0 || step >= sched.TrainSteps {
-			return nil, fmt.Errorf("step %d of %d falls on timestep %d of %d; check steps_offset and timestep_spacing", i+1, steps, step, sched.TrainSteps)
+			return nil, fmt.Errorf("step %d of %d falls on timestep %d of %d; ask for fewer steps, or check steps_offset and timestep_spacing", i+1, steps, step, sched.TrainSteps)
 		}
 		t.Coefficients = append(t.Coefficients, coefficients(&sched, products, step, step-sched.TrainSteps/steps))
 	}
