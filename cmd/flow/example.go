@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +19,7 @@ import (
 	imageprompt "github.com/seed-8af8f8e1/flow/examples/image-prompt"
 	pixelart "github.com/seed-8af8f8e1/flow/examples/pixel-art"
 	scifi "github.com/seed-8af8f8e1/flow/examples/sci-fi"
+	"github.com/seed-8af8f8e1/flow/schema"
 	"github.com/seed-8af8f8e1/flow/workflows"
 )
 
@@ -40,7 +43,7 @@ func exampleCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:       "example NAME [DIR]",
 		Short:     "Write an example with a small model into a folder",
-		Long:      "Writes an example's workflow and its small model into DIR (default: NAME); sdxl is the workflows for the real SDXL, without weights. Files that are there and differ stay; they are an error.\n\nExamples: " + strings.Join(names, ", "),
+		Long:      "Writes an example's workflow, its small model and the schema for editors into DIR (default: NAME); sdxl is the workflows for the real SDXL, without weights. Files that are there and differ stay; they are an error.\n\nExamples: " + strings.Join(names, ", "),
 		Example:   "  flow example castle && flow run castle/castle.flow.yaml",
 		Args:      takes(1, 2, "a NAME, and a DIR if you like"),
 		ValidArgs: names,
@@ -62,55 +65,62 @@ func exampleCommand(a *app) *cobra.Command {
 	}
 }
 
-// writeExample writes files below dir. It looks first, so that nothing is written where something is in the way.
+// writeExample writes an example's files below dir. It looks first, so that nothing is written where something is in the way.
 func writeExample(parts []fs.FS, dir string) error {
-	missing := make([][]string, len(parts))
-	for i, files := range parts {
-		var err error
-		if missing[i], err = missingFrom(files, dir); err != nil {
+	files, err := exampleFiles(parts)
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		switch old, err := os.ReadFile(path); {
+		case errors.Is(err, fs.ErrNotExist):
+			missing = append(missing, name)
+		case err != nil:
 			return err
+		case !bytes.Equal(old, files[name]):
+			return fmt.Errorf("%s exists and differs; name another folder", path)
 		}
 	}
-	for i, files := range parts {
-		for _, name := range missing[i] {
-			if err := writeExampleFile(files, name, dir); err != nil {
-				return err
-			}
+	for _, name := range missing {
+		if err := writeExampleFile(filepath.Join(dir, filepath.FromSlash(name)), files[name]); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// missingFrom lists the files that dir does not have; one that is there and differs is an error.
-func missingFrom(files fs.FS, dir string) (missing []string, err error) {
-	err = fs.WalkDir(files, ".", func(name string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
+// schemaFile is the schema's name beside an example's workflows.
+const schemaFile = "flow.v1.schema.json"
+
+// modeline is the line by which editors find the schema. In the repository it names a folder that an example written out has not.
+var modeline = regexp.MustCompile(`(?m)^# yaml-language-server: \$schema=\S*$`)
+
+// exampleFiles gives the files of several parts by name, with the schema and with workflows whose editors find it there.
+func exampleFiles(parts []fs.FS) (map[string][]byte, error) {
+	files := map[string][]byte{schemaFile: schema.V1}
+	for _, part := range parts {
+		err := fs.WalkDir(part, ".", func(name string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			data, err := fs.ReadFile(part, name)
+			if strings.HasSuffix(name, ".flow.yaml") {
+				data = modeline.ReplaceAllLiteral(data, []byte("# yaml-language-server: $schema="+schemaFile))
+			}
+			files[name] = data
 			return err
-		}
-		old, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
-		if errors.Is(err, fs.ErrNotExist) {
-			missing = append(missing, name)
-			return nil
-		}
+		})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		data, err := fs.ReadFile(files, name)
-		if err == nil && string(old) != string(data) {
-			err = fmt.Errorf("%s exists and differs; name another folder", filepath.Join(dir, filepath.FromSlash(name)))
-		}
-		return err
-	})
-	return missing, err
+	}
+	return files, nil
 }
 
 // writeExampleFile writes one file: a temporary one, then a rename.
-func writeExampleFile(files fs.FS, name, dir string) error {
-	data, err := fs.ReadFile(files, name)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(dir, filepath.FromSlash(name))
+func writeExampleFile(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}
