@@ -1,6 +1,9 @@
 package program
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // ID names a value of a program. The zero ID is not a value, so that optional
 // operands can be left out.
@@ -170,4 +173,17 @@ func (e *ShapeError) Error() string {
 		return "shape: " + e.Msg
 	}
 	return fmt.Sprintf("shape: %s: %s", e.Scope, e.Msg)
+}
+
+// CatchShape turns a panic with a [*ShapeError] into an error: to be deferred by the function that returns it. Other panics go on.
+func CatchShape(err *error) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	var shape *ShapeError
+	if e, ok := v.(error); !ok || !errors.As(e, &shape) {
+		panic(v)
+	}
+	*err = shape
 }

@@ -102,3 +102,27 @@ func TestShapeErrorNamesScope(t *testing.T) {
 		})
 	})
 }
+
+func TestCatchShape(t *testing.T) {
+	build := func(v any) (err error) {
+		defer CatchShape(&err)
+		if v != nil {
+			panic(v)
+		}
+		return nil
+	}
+	shape := &ShapeError{Scope: "unet", Msg: "3 is not 4"}
+	if err := build(shape); err != error(shape) {
+		t.Errorf("a mistake in shapes gives %v", err)
+	}
+	if err := build(nil); err != nil {
+		t.Errorf("no panic gives %v", err)
+	}
+	defer func() {
+		if v := recover(); v != "other" {
+			t.Errorf("another panic became %v", v)
+		}
+	}()
+	_ = build("other")
+	t.Error("another panic was swallowed")
+}

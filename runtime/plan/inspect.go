@@ -2,7 +2,6 @@ package plan
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
@@ -41,17 +40,7 @@ func (p *Plan) Inspect(ctx context.Context, env *nodes.Env) []spec.Diagnostic {
 
 // inspect opens or plans one step. A mistake in shapes comes back as an error.
 func (p *Plan) inspect(ctx context.Context, s *Step, env *nodes.Env) (err error) {
-	defer func() {
-		v := recover()
-		if v == nil {
-			return
-		}
-		var shape *program.ShapeError
-		if e, ok := v.(error); !ok || !errors.As(e, &shape) {
-			panic(v)
-		}
-		err = shape
-	}()
+	defer program.CatchShape(&err)
 	in := nodes.PlanInputs{Stored: make(map[string]nodes.Meta), Sources: make(map[string]nodes.Source), Live: make(map[string]nodes.Live)}
 	for _, x := range s.Inputs {
 		if x.Type.Live() {

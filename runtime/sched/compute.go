@@ -2,7 +2,6 @@ package sched
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -66,17 +65,7 @@ func (r *run) compute(ctx context.Context, t *task, reason string) (*computed, e
 
 // runOp runs the operation; a mistake in shapes comes back as an error.
 func runOp(ctx context.Context, s *plan.Step, env *nodes.Env, in nodes.Inputs) (out map[string]nodes.Value, err error) {
-	defer func() {
-		v := recover()
-		if v == nil {
-			return
-		}
-		var shape *program.ShapeError
-		if e, ok := v.(error); !ok || !errors.As(e, &shape) {
-			panic(v)
-		}
-		err = shape
-	}()
+	defer program.CatchShape(&err)
 	op, ok := s.Op.(nodes.StoredOp)
 	if !ok {
 		return nil, fmt.Errorf("kind %s has an operation of type %T", s.Kind.ID(), s.Op)
