@@ -47,47 +47,41 @@ func TestDigestIsOfContentNotContainer(t *testing.T) {
 		}
 		seen[d] = name
 	}
-	t.Run("sharded", func(t *testing.T) {
-		dir := t.TempDir()
-		copyConfig(t, castle, dir)
-		for name, list := range tensors {
-			writeSharded(t, filepath.Join(dir, name), weightBase(name), list)
-		}
-		sameDigests(t, dir, Options{}, digests)
-	})
-	t.Run("variant", func(t *testing.T) {
-		dir := t.TempDir()
-		copyConfig(t, castle, dir)
-		for name, list := range tensors {
-			writeTensors(t, filepath.Join(dir, name, weightBase(name)+".fp16.safetensors"), list, nil)
-		}
-		sameDigests(t, dir, Options{}, digests)
-		sameDigests(t, dir, Options{Variant: "fp16"}, digests)
-	})
-	t.Run("other names", func(t *testing.T) {
-		dir := t.TempDir()
-		copyConfig(t, castle, dir)
-		for name, list := range tensors {
-			writeTensors(t, filepath.Join(dir, name, weightBase(name)+".safetensors"), otherNames(name, list), map[string]string{"format": "pt"})
-		}
-		sameDigests(t, dir, Options{}, digests)
-	})
-	t.Run("single file", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "castle.safetensors")
-		writeSingle(t, path, singleFileGolden(t, "sdxl"), tensors)
-		sameDigests(t, path, Options{Config: castle}, digests)
-		m := openModel(t, path, Options{Config: castle})
-		if files, err := m.Tokenizer("tokenizer"); err != nil || len(files) != 4 {
-			t.Errorf("tokenizer: %d files, error %v", len(files), err)
-		}
-		bare := openModel(t, path, Options{})
-		if files, err := bare.Tokenizer("tokenizer_2"); err != nil || files != nil {
-			t.Errorf("a single file gives tokenizer files %v, error %v", files, err)
-		}
-		if _, err := bare.Component("unet"); err == nil || !strings.Contains(err.Error(), "96 channels are not a multiple of 64") {
-			t.Errorf("heads of another width: %v", err)
-		}
-	})
+	dir := t.TempDir()
+	writeLayouts(t, dir, tensors)
+	sameDigests(t, filepath.Join(dir, "sharded"), Options{}, digests)
+	sameDigests(t, filepath.Join(dir, "variant"), Options{}, digests)
+	sameDigests(t, filepath.Join(dir, "variant"), Options{Variant: "fp16"}, digests)
+	sameDigests(t, filepath.Join(dir, "names"), Options{}, digests)
+	single := filepath.Join(dir, "single.safetensors")
+	sameDigests(t, single, Options{Config: castle}, digests)
+	m := openModel(t, single, Options{Config: castle})
+	if files, err := m.Tokenizer("tokenizer"); err != nil || len(files) != 4 {
+		t.Errorf("tokenizer: %d files, error %v", len(files), err)
+	}
+	bare := openModel(t, single, Options{})
+	if files, err := bare.Tokenizer("tokenizer_2"); err != nil || files != nil {
+		t.Errorf("a single file gives tokenizer files %v, error %v", files, err)
+	}
+	if _, err := bare.Component("unet"); err == nil || !strings.Contains(err.Error(), "96 channels are not a multiple of 64") {
+		t.Errorf("heads of another width: %v", err)
+	}
+}
+
+// writeLayouts writes the small model's tensors below dir in every layout that has its digests: the folders sharded, variant
+// (fp16) and names (those of other releases), and the single file single.safetensors.
+func writeLayouts(t *testing.T, dir string, tensors map[string][]stored) {
+	t.Helper()
+	for _, layout := range []string{"sharded", "variant", "names"} {
+		copyConfig(t, castle, filepath.Join(dir, layout))
+	}
+	for name, list := range tensors {
+		base := weightBase(name)
+		writeSharded(t, filepath.Join(dir, "sharded", name), base, list)
+		writeTensors(t, filepath.Join(dir, "variant", name, base+".fp16.safetensors"), list, nil)
+		writeTensors(t, filepath.Join(dir, "names", name, base+".safetensors"), otherNames(name, list), map[string]string{"format": "pt"})
+	}
+	writeSingle(t, filepath.Join(dir, "single.safetensors"), singleFileGolden(t, "sdxl"), tensors)
 }
 
 // writeSharded writes tensors to two files with an index.
