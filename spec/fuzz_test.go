@@ -135,12 +135,18 @@ func FuzzParams(f *testing.F) {
 		}
 		diags = doc.Bind(list)
 		for _, x := range doc.Params {
-			bad := CheckScalar(x.Value(), x.Type)
-			if bad != nil && !Failed(diags) {
-				t.Errorf("parameter %s has the value %+v: %v", x.Name.Text, x.Value(), bad)
+			v := x.Value()
+			if v == nil {
+				if !Failed(diags) {
+					t.Errorf("parameter %s has no value, and nothing says why", x.Name.Text)
+				}
+				continue
 			}
-			if (x.Type == "int" || x.Type == "float") && bad == nil && Number(x.Value()) == nil {
-				t.Errorf("parameter %s has the value %q, which is no number", x.Name.Text, x.Value().Text)
+			if bad := CheckScalar(v, x.Type); bad != nil {
+				t.Errorf("parameter %s has the value %+v: %v", x.Name.Text, v, bad)
+			}
+			if (x.Type == "int" || x.Type == "float") && Number(v) == nil {
+				t.Errorf("parameter %s has the value %q, which is no number", x.Name.Text, v.Text)
 			}
 		}
 	})

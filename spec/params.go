@@ -299,7 +299,7 @@ func (d *Document) Bind(overrides []Override) []Diagnostic {
 	return Sort(out)
 }
 
-// Value is a parameter's value after [Document.Bind]; nil before.
+// Value is a parameter's value after [Document.Bind]; nil before, and where what it was given was reported.
 func (x *Param) Value() *Value { return x.value }
 
 // Substitute replaces a reference to a parameter by the parameter's value, which keeps the reference's
