@@ -82,7 +82,7 @@ func TestWeightsChangeDuringDenoise(t *testing.T) {
 	} {
 		for _, step := range []int{0, 1, 5} { // before the first step, after it, before the last
 			out := s.change(step, tt.how)
-			if out.Err == nil || !strings.HasPrefix(out.Err.Error(), `node "latents": `+path) || !strings.Contains(out.Err.Error(), tt.says) {
+			if out.Err == nil || !strings.Contains(out.Err.Error(), `castle.flow.yaml:26:3: node "latents": `+path) || !strings.Contains(out.Err.Error(), tt.says) {
 				t.Errorf("%s at step %d: %v", name, step, out.Err)
 			}
 			if !strings.Contains(out.states, "latents:failed image:skipped ") || len(out.Written) != 0 {

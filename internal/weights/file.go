@@ -53,6 +53,9 @@ func OpenFile(path string) (*File, error) {
 	}
 	h, err := readHeader(f, stamp.Size)
 	if err != nil {
+		if named := strange(path, f, stamp.Size); named != nil {
+			return nil, named
+		}
 		return nil, headerError(path, err)
 	}
 	if err := h.parseByLibrary(); err != nil {

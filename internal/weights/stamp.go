@@ -64,6 +64,9 @@ func openRegular(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info.IsDir() {
+		return nil, &os.PathError{Op: "open", Path: path, Err: fmt.Errorf("is a folder, wanted is a file")}
+	}
 	if !info.Mode().IsRegular() {
 		return nil, &os.PathError{Op: "open", Path: path, Err: fmt.Errorf("not a regular file")}
 	}

@@ -134,6 +134,14 @@ func (b *builder) add(d spec.Diagnostic) {
 	}
 }
 
+// Place is a position in the workflow as errors begin with it: "FILE:LINE:COLUMN: "; empty where it is not known.
+func (p *Plan) Place(at spec.Pos) string {
+	if !at.Known() {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d:%d: ", p.Doc.File, at.Line, at.Col)
+}
+
 func (b *builder) errorf(p spec.Pos, code, hint, format string, args ...any) {
 	b.add(spec.Diagnostic{File: b.doc.File, Pos: p, Code: code, Hint: hint, Message: fmt.Sprintf(format, args...)})
 }

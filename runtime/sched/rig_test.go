@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -258,3 +259,10 @@ const castle = `nodes:
 outputs:
   p: {from: $image, path: p.png}
 `
+
+// failedWith says whether a run failed with this message, behind the place in the workflow.
+func failedWith(err error, message string) bool {
+	place, text, ok := strings.Cut(err.Error(), ": ")
+	line := strings.Split(place, ":")
+	return ok && text == message && len(line) == 3 && line[0] == "rig.flow.yaml" && line[1] != "0"
+}

@@ -147,8 +147,8 @@ func (r *run) add(s *plan.Step) {
 	r.order = append(r.order, t)
 }
 
-// fail keeps the first cause; what ends since the run is stopped is none.
-func (r *run) fail(ctx context.Context, what, name string, err error) {
+// fail keeps the first cause, with its place in the workflow; what ends since the run is stopped is none.
+func (r *run) fail(ctx context.Context, place, what, name string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -156,7 +156,7 @@ func (r *run) fail(ctx context.Context, what, name string, err error) {
 		return
 	}
 	if r.first == nil {
-		r.first = fmt.Errorf("%s %q: %w", what, name, err)
+		r.first = fmt.Errorf("%s%s %q: %w", place, what, name, err)
 	}
 }
 
@@ -204,7 +204,7 @@ func (r *run) output(ctx context.Context, o plan.Output) string {
 		r.emit(event.Event{Type: event.OutputDone, Output: o.Name, Node: t.step.Name, Path: path})
 		return path
 	}
-	r.fail(ctx, "output", o.Name, err)
+	r.fail(ctx, r.plan.Place(o.Pos), "output", o.Name, err)
 	if ctx.Err() == nil {
 		r.emit(event.Event{Type: event.NodeFailed, Node: t.step.Name, Output: o.Name, Message: err.Error()})
 	}

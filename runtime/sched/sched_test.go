@@ -215,7 +215,7 @@ outputs:
   p: {from: $e, path: e.png}
   q: {from: $g, path: g.png}
 `)
-	if res.Err == nil || res.Err.Error() != `node "a": out of paint` {
+	if res.Err == nil || !failedWith(res.Err, `node "a": out of paint`) {
 		t.Errorf("error %v", res.Err)
 	}
 	if got := states(res); got != "a:failed b:skipped d:ran c:skipped e:ran f:failed g:skipped " {
@@ -252,7 +252,7 @@ func TestWhatFailsIsNotStored(t *testing.T) {
 	r := newRig()
 	r.verify = func() error { return errors.New("unet.safetensors: the file changed while it was in use") }
 	res := r.run(t, within(t), castle)
-	if res.Err == nil || res.Err.Error() != `node "text": unet.safetensors: the file changed while it was in use` || len(r.written) != 0 || r.open != 0 {
+	if res.Err == nil || !failedWith(res.Err, `node "text": unet.safetensors: the file changed while it was in use`) || len(r.written) != 0 || r.open != 0 {
 		t.Errorf("%v, wrote %v", res.Err, r.written)
 	}
 	for rec := range r.store.Records() {
@@ -268,7 +268,7 @@ func TestHashingFails(t *testing.T) {
 	r := newRig()
 	r.hash = func(c string) error { return fmt.Errorf("cannot read %s", c) }
 	res := r.run(t, within(t), castle)
-	if res.Err == nil || res.Err.Error() != `node "text": cannot read a` || !slices.Equal(r.ran, []int64{2}) || r.open != 0 {
+	if res.Err == nil || !failedWith(res.Err, `node "text": cannot read a`) || !slices.Equal(r.ran, []int64{2}) || r.open != 0 {
 		t.Errorf("%v, ran %v", res.Err, r.ran)
 	}
 }
@@ -277,7 +277,7 @@ func TestWritingFails(t *testing.T) {
 	r := newRig()
 	r.write = func(string) error { return errors.New("the disk is full") }
 	res := r.run(t, within(t), castle)
-	if res.Err == nil || res.Err.Error() != `output "p": the disk is full` || len(res.Written) != 0 {
+	if res.Err == nil || !failedWith(res.Err, `output "p": the disk is full`) || len(res.Written) != 0 {
 		t.Errorf("%v", res.Err)
 	}
 	if e := r.sink.Of(event.NodeFailed); len(e) != 1 || e[0].Output != "p" || e[0].Node != "image" {
@@ -329,7 +329,7 @@ func TestShapeMistakesAreErrors(t *testing.T) {
 		panic(fmt.Errorf("wrapped: %w", &program.ShapeError{Scope: "unet.mid", Msg: "4 channels where 8 are declared"}))
 	}
 	res := r.run(t, within(t), castle)
-	if res.Err == nil || !strings.HasPrefix(res.Err.Error(), `node "latents": `) || !strings.Contains(res.Err.Error(), "4 channels where 8 are declared") || r.open != 0 {
+	if res.Err == nil || !strings.HasPrefix(res.Err.Error(), `rig.flow.yaml:7:3: node "latents": `) || !strings.Contains(res.Err.Error(), "4 channels where 8 are declared") || r.open != 0 {
 		t.Errorf("%v", res.Err)
 	}
 }
@@ -345,7 +345,7 @@ func TestKindsThatBreakTheContract(t *testing.T) {
 		p := r.plan(t, "nodes:\n  a: {kind: step, id: 1}\n")
 		p.Steps[0].Op = op
 		res := Run(within(t), p, r.options())
-		if res.Err == nil || !strings.HasPrefix(res.Err.Error(), `node "a": kind step@1 `) {
+		if res.Err == nil || !strings.HasPrefix(res.Err.Error(), `rig.flow.yaml:4:3: node "a": kind step@1 `) {
 			t.Errorf("%s: %v", name, res.Err)
 		}
 	}

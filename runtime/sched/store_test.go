@@ -239,7 +239,7 @@ func TestInterruptedAfterAFailure(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r.hooks[1] = func(context.Context, *nodes.Env) error { return errors.New("out of paint") }
 	r.hooks[2] = func(context.Context, *nodes.Env) error { cancel(); return ctx.Err() }
-	if res := r.run(t, ctx, castle); res.Err == nil || res.Err.Error() != `node "text": out of paint` {
+	if res := r.run(t, ctx, castle); res.Err == nil || !failedWith(res.Err, `node "text": out of paint`) {
 		t.Errorf("%v", res.Err)
 	}
 }

@@ -65,10 +65,10 @@ func (r *run) resolve(ctx context.Context, t *task) {
 		r.emit(event.Event{Type: event.NodeSkipped, Node: t.step.Name, Kind: t.step.Kind.Name, Message: skip.cause + " failed"})
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		t.state = Interrupted
-		r.fail(ctx, "node", t.step.Name, err)
+		r.fail(ctx, r.plan.Place(t.step.Pos), "node", t.step.Name, err)
 	default:
 		t.state, t.cause = Failed, t.step.Name
-		r.fail(ctx, "node", t.step.Name, err)
+		r.fail(ctx, r.plan.Place(t.step.Pos), "node", t.step.Name, err)
 		r.emit(event.Event{Type: event.NodeFailed, Node: t.step.Name, Kind: t.step.Kind.Name, Message: err.Error()})
 	}
 	r.finish(t)
