@@ -18,7 +18,7 @@ type attention struct {
 	op    *program.Attention
 	round bool
 	scale float32
-	dot   kernel.Dot
+	dot   kernel.Product
 
 	d, words, wide int // channels of a head; their words; the channels padded to whole panels
 	keys           int // of a block, padded to whole panels
@@ -37,12 +37,12 @@ type packKeysJob struct{ *attention }
 func up(n, m int) int { return (n + m - 1) / m * m }
 
 func (x *exec) newAttention(in *program.Instr, op *program.Attention) (*attention, needs) {
-	a := &attention{x: x, in: in, op: op, round: op.Prec == program.BF16, scale: float32(op.Scale * math.Log2E), dot: x.tier.F32}
+	a := &attention{x: x, in: in, op: op, round: op.Prec == program.BF16, scale: float32(op.Scale * math.Log2E), dot: x.tier.F32Between}
 	a.q, a.k = imageOf(x.p.Shape(in.In[0]), nil), imageOf(x.p.Shape(in.In[1]), nil)
 	a.d = a.q.c / op.Heads
 	a.words = kernel.Words(a.d, a.round)
 	if a.round {
-		a.dot = x.tier.BF16
+		a.dot = x.tier.BF16Between
 	}
 	a.wide = up(a.d, kernel.NR)
 	a.keys = up(min(a.k.w, kernel.KeyBlock), kernel.NR)
@@ -125,6 +125,9 @@ func (a *attention) packValues(panel, values []float32, part, n int) {
 	}
 }
 
+// noBias is where scores begin.
+var noBias [kernel.NR]float32
+
 // attending is the state of one task.
 type attending struct {
 	*attention
@@ -179,16 +182,14 @@ func (t *attending) load() {
 
 // tile treats one block of n keys from k0 on for rows queries from r0 on.
 func (t *attending) tile(keys, values []float32, r0, rows, k0, n int) {
-	taps, acc := t.w.taps[:1], &t.w.acc
+	taps, e := t.w.taps[:1], &t.w.ends
 	for r := range kernel.MR {
 		taps[0][r] = t.queries[(r0+min(r, rows-1))*t.words:]
 	}
+	e.In, e.InStep, e.Add, e.Step = noBias[:], 0, nil, t.keys
 	for p := 0; p < n; p += kernel.NR {
-		clear(acc[:])
-		t.dot(acc, taps, keys[p*t.words:], t.words, rows, min(kernel.NR, n-p))
-		for r := range rows {
-			*(*[kernel.NR]float32)(t.scores[r*t.keys+p:]) = [kernel.NR]float32(acc[r*kernel.NR:])
-		}
+		e.Out = t.scores[p:]
+		t.dot(e, taps, keys[p*t.words:], t.words, rows, min(kernel.NR, n-p))
 	}
 	for r := range rows {
 		t.weigh(&t.w.soft[r0+r], t.scores[r*t.keys:][:n], t.sums[(r0+r)*t.wide:][:t.wide], t.q0+r0+r-k0, n)
@@ -196,14 +197,11 @@ func (t *attending) tile(keys, values []float32, r0, rows, k0, n int) {
 	for r := range kernel.MR {
 		taps[0][r] = t.scores[min(r, rows-1)*t.keys:]
 	}
+	e.InStep, e.Step = t.wide, t.wide
 	for c := 0; c < t.wide; c += kernel.NR {
-		for r := range rows {
-			*(*[kernel.NR]float32)(acc[r*kernel.NR:]) = [kernel.NR]float32(t.sums[(r0+r)*t.wide+c:])
-		}
-		t.dot(acc, taps, values[c*t.pairs:], kernel.Words(n, t.round), rows, min(kernel.NR, t.d-c))
-		for r := range rows {
-			*(*[kernel.NR]float32)(t.sums[(r0+r)*t.wide+c:]) = [kernel.NR]float32(acc[r*kernel.NR:])
-		}
+		sums := t.sums[r0*t.wide+c:]
+		e.In, e.Out = sums, sums
+		t.dot(e, taps, values[c*t.pairs:], kernel.Words(n, t.round), rows, min(kernel.NR, t.d-c))
 	}
 }
 

@@ -31,35 +31,30 @@ func (e *epilogue) operands(p *product) {
 	}
 }
 
-// store puts a tile in its place: rows rows from r0 on, of outputs from n0 on.
-func (p *product) store(w *worker, n0, r0, rows int) {
+// activate turns the sums of a tile with an activation or gates into results: rows rows from r0 on, of outputs from n0 on.
+func (p *product) activate(w *worker, n0, r0, rows int) {
 	acc, c := w.acc[:rows*kernel.NR], min(kernel.NR, p.out.c-n0)
-	if p.op.Epilogue.Gated {
+	switch {
+	case p.op.Epilogue.Gated:
 		p.x.tier.MulGELU(acc, acc, w.gates[:len(acc)])
-	}
-	if p.act != nil {
+	case p.act != nil:
 		p.act(acc, acc)
+	default:
+		return
 	}
 	for r := range rows {
-		copy(p.out.data[(r0+r)*p.out.c+n0:][:c], acc[r*kernel.NR:])
+		row := p.out.data[(r0+r)*p.out.c+n0:][:c]
+		copy(row, acc[r*kernel.NR:])
+		if p.residual != nil {
+			p.x.tier.Add(row, row, p.residual[(r0+r)*p.out.c+n0:][:c])
+		}
 	}
 }
 
-// finish adds the residual to rows rows from r0 on of n panels from the first on, and takes the moments of those image
-// lines that end among them.
+// finish takes the moments of those image lines that end among rows rows from r0 on, of n panels from the first on.
 func (p *product) finish(first, n, r0, rows int) {
-	c, from := p.out.c, first*kernel.NR
-	part := min(n*kernel.NR, c-from)
-	if p.residual != nil {
-		add, at, calls := part, r0*c+from, rows
-		if part == c {
-			add, calls = rows*c, 1
-		}
-		for range calls {
-			p.x.tier.Add(p.out.data[at:at+add], p.out.data[at:at+add], p.residual[at:at+add])
-			at += c
-		}
-	}
+	from := first * kernel.NR
+	part := min(n*kernel.NR, p.out.c-from)
 	if p.taken != nil && !p.late() {
 		for l := r0 / p.out.w; (l+1)*p.out.w <= r0+rows; l++ {
 			p.takeMoments(l, from, part)

@@ -19,8 +19,11 @@ type worker struct {
 	id      int
 	wake    chan struct{}
 	scratch []float32
-	acc     kernel.Tile
+	ends    kernel.Ends
+	acc     kernel.Tile // sums before an activation
 	gates   kernel.Tile
+	sums    kernel.Tile        // between segments
+	init    [kernel.NR]float32 // biases
 	taps    [][kernel.MR][]float32
 	soft    [queryRows]kernel.Softmax
 }

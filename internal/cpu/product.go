@@ -15,7 +15,7 @@ type product struct {
 	segs  []segment
 	out   image
 	round bool
-	dot   kernel.Dot
+	dot   kernel.Product
 
 	rows, panels int // of the whole product
 	panel        int // floats of a packed panel
@@ -50,10 +50,10 @@ type segment struct {
 }
 
 func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, needs) {
-	p := &product{x: x, in: in, op: op, round: op.Prec == program.BF16, dot: x.tier.F32, segs: make([]segment, len(op.Segments)),
+	p := &product{x: x, in: in, op: op, round: op.Prec == program.BF16, dot: x.tier.F32Between, segs: make([]segment, len(op.Segments)),
 		out: imageOf(x.p.Shape(in.Out[0]), nil), biases: make([][]float32, len(op.Biases))}
 	if p.round {
-		p.dot = x.tier.BF16
+		p.dot = x.tier.BF16Between
 	}
 	p.packing = packJob{p}
 	var n needs
@@ -193,53 +193,84 @@ func (p *product) tiles(w *worker, zeros, panels []float32, first, n, r0, rows i
 	for i := range p.segs {
 		p.point(&p.segs[i], w.taps, zeros, r0, rows)
 	}
+	e := &w.ends
 	for k := range n {
 		n0, panel := (first+k)*kernel.NR, panels[k*p.panel:]
-		p.sum(w, &w.acc, panel, n0, p.out.c, r0, rows)
 		if p.op.Epilogue.Gated {
-			p.sum(w, &w.gates, panel[p.half:], p.out.c+n0, p.sums, r0, rows)
+			e.Out, e.Add, e.Step = w.gates[:], nil, kernel.NR
+			p.sum(w, panel[p.half:], p.out.c+n0, p.sums, r0, rows)
 		}
-		p.store(w, n0, r0, rows)
+		at := r0*p.out.c + n0
+		e.Out, e.Add, e.Step = p.out.data[at:], nil, p.out.c
+		if p.act != nil || p.op.Epilogue.Gated {
+			e.Out, e.Step = w.acc[:], kernel.NR
+		} else if p.residual != nil {
+			e.Add = p.residual[at:]
+		}
+		p.sum(w, panel, n0, p.out.c, r0, rows)
+		p.activate(w, n0, r0, rows)
 	}
 }
 
-// sum computes one panel, of outputs from n0 on but below end.
-func (p *product) sum(w *worker, acc *kernel.Tile, panel kernel.Panel, n0, end, r0, rows int) {
-	cols := min(kernel.NR, end-n0)
-	p.begin(acc, n0, cols, r0, rows)
+// sum computes one panel, of outputs from n0 on but below end, into the worker's ends.
+func (p *product) sum(w *worker, panel kernel.Panel, n0, end, r0, rows int) {
+	e, cols := &w.ends, min(kernel.NR, end-n0)
+	p.begin(w, n0, cols, r0, rows)
+	out, add, step := e.Out, e.Add, e.Step
 	for i := range p.segs {
 		s := &p.segs[i]
-		p.dot(acc, w.taps[s.tap:s.tap+s.KH*s.KW], panel[s.panel:], s.words, rows, cols)
+		if i == len(p.segs)-1 {
+			e.Out, e.Add, e.Step = out, add, step
+		} else {
+			e.Out, e.Add, e.Step = w.sums[:], nil, kernel.NR
+		}
+		p.dot(e, w.taps[s.tap:s.tap+s.KH*s.KW], panel[s.panel:], s.words, rows, cols)
+		e.In, e.InStep = w.sums[:], kernel.NR
 	}
 }
 
-// begin sets the accumulators to the biases of n outputs from n0 on.
-func (p *product) begin(acc *kernel.Tile, n0, n, r0, rows int) {
-	var init [kernel.NR]float32
+// begin finds where the accumulators of n outputs from n0 on begin: at the biases.
+func (p *product) begin(w *worker, n0, n, r0, rows int) {
+	e := &w.ends
+	e.InStep = 0
+	if len(p.biases) == 1 && p.batch == nil {
+		e.In = p.biases[0][n0 : n0+n]
+		return
+	}
+	e.In = w.init[:]
+	clear(e.In)
 	for k, b := range p.biases {
 		b = b[n0 : n0+n]
 		if k == 0 {
-			copy(init[:], b)
+			copy(e.In, b)
 			continue
 		}
 		for j, v := range b {
-			init[j] += v
+			e.In[j] += v
 		}
 	}
+	if p.batch == nil {
+		return
+	}
 	perBatch := p.out.h * p.out.w
+	entry, last := r0/perBatch, (r0+rows-1)/perBatch
+	if entry == last {
+		p.addBatch(e.In[:n], e.In, entry*p.sums+n0)
+		return
+	}
 	for r := range rows {
-		a := (*[kernel.NR]float32)(acc[r*kernel.NR:])
-		*a = init
-		if p.batch == nil {
-			continue
+		p.addBatch(w.sums[r*kernel.NR:][:n], e.In, (r0+r)/perBatch*p.sums+n0)
+	}
+	e.In, e.InStep = w.sums[:], kernel.NR
+}
+
+// addBatch writes the sum of biases and of a batch entry's from one on.
+func (p *product) addBatch(dst, biases []float32, from int) {
+	for j, v := range p.batch[from:][:len(dst)] {
+		if len(p.biases) > 0 {
+			v = biases[j] + v
 		}
-		bias := p.batch[(r0+r)/perBatch*p.sums+n0:][:n]
-		for j, v := range bias {
-			if len(p.biases) > 0 {
-				v = a[j] + v
-			}
-			a[j] = v
-		}
+		dst[j] = v
 	}
 }
 

@@ -67,6 +67,38 @@ func (c dotCase) compare(t *testing.T, tier Tier, round bool) {
 	}
 }
 
+// compareEnds runs a case between ends, with and without a residual, from one row and from many.
+func (c dotCase) compareEnds(t *testing.T, tier Tier, round bool) {
+	t.Helper()
+	one, other := Plain.F32Between, tier.F32Between
+	if round {
+		one, other = Plain.BF16Between, tier.BF16Between
+	}
+	const step = NR + 3
+	for _, inStep := range []int{0, NR} {
+		for _, add := range []bool{false, true} {
+			e := Ends{In: c.acc[:(c.rows-1)*inStep+c.cols], InStep: inStep, Step: step}
+			n := (c.rows-1)*step + c.cols
+			if add {
+				e.Add = make([]float32, n)
+				for i := range e.Add {
+					e.Add[i] = c.acc[(7*i+3)%len(c.acc)]
+				}
+			}
+			want, got := e, e
+			var whole []float32
+			want.Out = make([]float32, n)
+			got.Out, whole = guarded(n)
+			clear(got.Out)
+			one(&want, c.x, c.w, c.n, c.rows, c.cols)
+			other(&got, c.x, c.w, c.n, c.rows, c.cols)
+			what := fmt.Sprintf("%s, bf16 %v, residual %v, %d taps of %d words, %d rows of %d columns", tier.Name, round, add, len(c.x), c.n, c.rows, c.cols)
+			sameSlices(t, what, got.Out, want.Out)
+			checkGuards(t, what, whole)
+		}
+	}
+}
+
 // numbers are sources of operands that reach every corner of the definition.
 func numbers(r *rand.Rand) map[string]func() float32 {
 	scaled := func(lo, hi int) func() float32 {
@@ -116,6 +148,40 @@ func TestProductsEqualPlain(t *testing.T) {
 	}
 }
 
+func TestProductsBetweenEnds(t *testing.T) {
+	for _, tier := range otherTiers(t) {
+		r := rand.New(rand.NewPCG(5, 6))
+		for name, number := range numbers(r) {
+			t.Run(fmt.Sprintf("%s/%s", tier.Name, name), func(t *testing.T) {
+				for n := range 23 {
+					for _, size := range [][2]int{{MR, NR}, {MR, NR}, {MR, NR - 1}, {MR - 1, NR}, {3, 16}} {
+						for _, round := range []bool{false, true} {
+							f := number
+							if round {
+								f = words(number)
+							}
+							c := newDotCase(1+r.IntN(3), n, size[0], f, f, number)
+							c.cols = size[1]
+							c.compareEnds(t, tier, round)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestEndsByElement checks the plain ends against their definition.
+func TestEndsByElement(t *testing.T) {
+	c := newDotCase(1, 1, 2, func() float32 { return 2 }, func() float32 { return 3 }, func() float32 { return 0 })
+	e := Ends{In: []float32{1, 2, 3}, Out: make([]float32, 7), Add: []float32{10, 20, 30, 40, 50, 60, 70}, Step: 4}
+	Plain.F32Between(&e, c.x, c.w, 1, 2, 3)
+	sameSlices(t, "sums of one row of biases", e.Out, []float32{17, 28, 39, 0, 57, 68, 79})
+	e = Ends{In: []float32{1, 2, 3, 4, 5}, InStep: 2, Out: make([]float32, 7), Step: 4}
+	Plain.F32Between(&e, c.x, c.w, 1, 2, 3)
+	sameSlices(t, "sums of rows", e.Out, []float32{7, 8, 9, 0, 9, 10, 11})
+}
+
 // TestLongSums covers sums that take several calls.
 func TestLongSums(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
@@ -124,6 +190,9 @@ func TestLongSums(t *testing.T) {
 		for _, size := range [][2]int{{1, 40000}, {2, 20000}, {5, 4098}, {9, 2560}} {
 			newDotCase(size[0], size[1], 2, f, f, f).compare(t, tier, false)
 			newDotCase(size[0], size[1], 5, words(f), words(f), f).compare(t, tier, true)
+			c := newDotCase(size[0], size[1], MR, words(f), words(f), f)
+			c.cols = NR
+			c.compareEnds(t, tier, true)
 		}
 	}
 }
@@ -170,6 +239,15 @@ func TestModeRestored(t *testing.T) {
 			tiny := c.acc[0] * 0x1p-130 // 5 * 2^-130
 			if math.Float32bits(tiny) != 5<<19 {
 				t.Fatalf("%s: subnormal results are flushed after a bf16 product", tier.Name)
+			}
+			e := Ends{In: make([]float32, NR), Out: make([]float32, MR*NR), Add: make([]float32, MR*NR), Step: NR}
+			for i := range e.Add {
+				e.Add[i] = 0x1p-130
+			}
+			c = newDotCase(1, 2, rows, words(func() float32 { return 0 }), words(one), one)
+			tier.BF16Between(&e, c.x, c.w, 2, rows, NR)
+			if tiny := e.Out[0]; tiny != 0x1p-130 {
+				t.Fatalf("%s: a subnormal residual becomes %v", tier.Name, tiny)
 			}
 		}
 	}

@@ -9,6 +9,8 @@ type Tier struct {
 	// BF16 adds terms of words of two channels, the odd one first; accumulators below 2^-126 are zero before
 	// and after each addition.
 	BF16 Dot
+	// F32Between and BF16Between are the same from a tile's beginning to its place.
+	F32Between, BF16Between Product
 	// Pairs makes words of neighbouring channels, rounded to bf16: len(dst) = (len(x)+1)/2.
 	Pairs func(dst, x []float32)
 	// PairRows makes words whose even channels are a and odd ones b.
@@ -47,7 +49,7 @@ type Tier struct {
 
 // Plain is the oracle: plain Go.
 var Plain = Tier{
-	Name: "go", F32: productF32, BF16: productBF16, Pairs: pairs, PairRows: pairRows, PairLines: pairLines,
+	Name: "go", F32: productF32, BF16: productBF16, F32Between: between(productF32), BF16Between: between(productBF16), Pairs: pairs, PairRows: pairRows, PairLines: pairLines,
 	SiLU: silu, GELU: gelu, QuickGELU: quickGELU, MulGELU: mulGELU, Add: add,
 	ScaleMax: scaleMax, Exp2Sum: exp2Sum,
 	Sum: sum, Squares: squares, Normalize: normalize, Scale: scale,

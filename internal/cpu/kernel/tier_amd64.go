@@ -6,7 +6,7 @@ import "golang.org/x/sys/cpu"
 
 // AVX2 is the tier for processors with AVX2, FMA and F16C (Intel since 2013, AMD since 2015).
 var AVX2 = Tier{
-	Name: "avx2", F32: productF32AVX2, BF16: productBF16AVX2, Pairs: pairsBy(8, pairsAVX2), PairRows: ofTwo(pairRowsAVX2), PairLines: linesBy(pairLinesAVX2),
+	Name: "avx2", F32: productF32AVX2, BF16: productBF16AVX2, F32Between: between(productF32AVX2), BF16Between: between(productBF16AVX2), Pairs: pairsBy(8, pairsAVX2), PairRows: ofTwo(pairRowsAVX2), PairLines: linesBy(pairLinesAVX2),
 	SiLU: ofOne(siluAVX2), GELU: ofOne(geluAVX2), QuickGELU: ofOne(quickGELUAVX2),
 	MulGELU: ofTwo(mulGELUAVX2), Add: ofTwo(addAVX2),
 	ScaleMax: scaleMaxInCalls, Exp2Sum: exp2SumInCalls,
@@ -15,18 +15,19 @@ var AVX2 = Tier{
 }
 
 // AVX512 is the tier for processors with AVX-512 (F, BW, DQ, VL): products in tiles of 64 bytes, the rest as AVX2.
-var AVX512 = AVX2.with("avx512", productF32AVX512, productBF16AVX512)
+var AVX512 = AVX2.with("avx512", productF32AVX512, productBF16AVX512, bf16AVX512whole)
 
 // AVX512BF16 is the tier for processors that have dot products of bf16 pairs too (Intel since 2020, AMD since 2022).
 var AVX512BF16 = func() Tier {
-	t := AVX2.with("avx512bf16", productF32AVX512, productBF16Dot)
+	t := AVX2.with("avx512bf16", productF32AVX512, productBF16Dot, bf16DotAVX512whole)
 	t.Pairs, t.PairLines = pairsBy(16, pairsBF16), linesBy(pairLinesBF16)
 	return t
 }()
 
 // with is a tier with other products.
-func (t Tier) with(name string, f32, bf16 Dot) Tier {
+func (t Tier) with(name string, f32, bf16 Dot, whole wholeTile) Tier {
 	t.Name, t.F32, t.BF16 = name, f32, bf16
+	t.F32Between, t.BF16Between = wholes(f32AVX512whole, f32), wholes(whole, bf16)
 	return t
 }
 

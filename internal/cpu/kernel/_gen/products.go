@@ -24,17 +24,22 @@ func productBegin(a *asm, name string, flush bool) {
 	}
 	a.func_("func "+name+"(acc *float32, x *[]float32, w *float32, taps, n, rows int)", name, frame, 48)
 	if flush {
-		a.op("STMXCSR", "saved-8(SP)")
-		a.op("MOVL", "saved-8(SP)", "AX")
-		a.op("ORL", imm(denormalsAreZero), "AX")
-		a.op("MOVL", "AX", "flush-4(SP)")
-		a.op("LDMXCSR", "flush-4(SP)")
+		flushMode(a)
 	}
 	a.op("MOVQ", arg("acc", 0), "DI")
 	a.op("MOVQ", arg("x", 8), "SI")
 	a.op("MOVQ", arg("w", 16), "DX")
 	a.op("MOVQ", arg("taps", 24), "BX")
 	a.op("MOVQ", arg("n", 32), "CX")
+}
+
+// flushMode saves the mode for subnormal numbers and makes them zero.
+func flushMode(a *asm) {
+	a.op("STMXCSR", "saved-8(SP)")
+	a.op("MOVL", "saved-8(SP)", "AX")
+	a.op("ORL", imm(denormalsAreZero), "AX")
+	a.op("MOVL", "AX", "flush-4(SP)")
+	a.op("LDMXCSR", "flush-4(SP)")
 }
 
 // productEnd returns.
@@ -261,8 +266,84 @@ func pairLines(a *asm, line, begin func()) {
 	a.end()
 }
 
-// productAVX512 writes one function: loops for 8, 4, 2 and 1 rows, of 32 columns and of 16.
+// productWhole writes the loop over a whole tile between its ends; see Ends of package kernel.
+func productWhole(a *asm, t terms) {
+	name := t.name + "whole"
+	frame := 0
+	if t.flush {
+		frame = 8
+	}
+	a.func_("func "+name+"(acc0 *float32, step0 int, out, add *float32, step int, x *[]float32, w *float32, taps, n int)", name, frame, 72)
+	a.op("MOVQ", arg("acc0", 0), "DI")
+	a.op("MOVQ", arg("step0", 8), "AX")
+	a.op("SHLQ", imm(2), "AX")
+	rows := func(row func(r int)) {
+		for r := range mr {
+			if r > 0 {
+				a.op("ADDQ", "AX", "DI")
+			}
+			row(r)
+		}
+	}
+	rows(func(r int) {
+		for h := range 2 {
+			a.load(mem(64*h, "DI"), z(2*r+h))
+		}
+	})
+	residual := func(label string) {
+		a.op("MOVQ", arg("step", 32), "AX")
+		a.op("SHLQ", imm(2), "AX")
+		a.op("MOVQ", arg("add", 24), "DI")
+		a.op("TESTQ", "DI", "DI")
+		a.op("JEQ", label)
+	}
+	residual("walk")
+	rows(func(int) { // it comes from far away while the loop runs
+		a.op("PREFETCHT0", mem(0, "DI"))
+		a.op("PREFETCHT0", mem(64, "DI"))
+	})
+	a.label("walk")
+	if t.flush {
+		flushMode(a)
+	}
+	a.op("MOVQ", arg("x", 40), "SI")
+	a.op("MOVQ", arg("w", 48), "DX")
+	a.op("MOVQ", arg("taps", 56), "BX")
+	a.op("MOVQ", arg("n", 64), "CX")
+	t.setup(a)
+	walk(a, "", mr, 4, func(count int) { t.words(a, count, mr, 2) })
+	if t.flush {
+		a.op("LDMXCSR", "saved-8(SP)")
+	}
+	residual("store")
+	rows(func(r int) {
+		for h := range 2 {
+			a.add(z(2*r+h), mem(64*h, "DI"), z(2*r+h))
+		}
+	})
+	a.label("store")
+	a.op("MOVQ", arg("out", 16), "DI")
+	rows(func(r int) {
+		for h := range 2 {
+			a.load(z(2*r+h), mem(64*h, "DI"))
+		}
+	})
+	a.end()
+}
+
+// words writes the terms of count words.
+func (t *terms) words(a *asm, count, rows, columns int) {
+	for c := range count {
+		t.load(a, c, columns)
+		for r := range rows {
+			t.row(a, c, r, columns)
+		}
+	}
+}
+
+// productAVX512 writes the functions of one kind of terms: loops for 8, 4, 2 and 1 rows, of 32 columns and of 16, and for whole tiles.
 func productAVX512(a *asm, t terms) {
+	productWhole(a, t)
 	for columns := 2; columns > 0; columns-- {
 		productBegin(a, fmt.Sprintf("%sx%d", t.name, 16*columns), t.flush)
 		t.setup(a)
@@ -284,14 +365,7 @@ func productAVX512(a *asm, t terms) {
 					a.load(mem(r*rowBytes+64*h, "DI"), z(2*r+h))
 				}
 			}
-			walk(a, name, rows, 4, func(count int) {
-				for c := range count {
-					t.load(a, c, columns)
-					for r := range rows {
-						t.row(a, c, r, columns)
-					}
-				}
-			})
+			walk(a, name, rows, 4, func(count int) { t.words(a, count, rows, columns) })
 			for r := range rows {
 				if r >= rows/2 && r > 0 {
 					a.op("CMPQ", arg("rows", 40), imm(r))
