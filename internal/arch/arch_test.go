@@ -50,6 +50,7 @@ var rules = map[string][]string{
 	"internal/sdxl/noise":          {"internal/numeric"},
 	"internal/picture/...":         {"internal/numeric", "internal/picture/..."},
 	"internal/machine":             {},
+	"internal/bench":               {"internal/program", "internal/nn", "internal/cpu/...", "internal/sdxl/...", "internal/machine"},
 	"internal/safetext":            {},
 	"internal/ui":                  {"runtime/event", "internal/safetext"},
 	"internal/graph":               {"runtime/plan", "internal/safetext"},

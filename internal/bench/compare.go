@@ -1,0 +1,63 @@
+package bench
+
+// Change is a row of two reports.
+type Change struct {
+	Group  string  `json:"group"`
+	Name   string  `json:"name"`
+	Before Spread  `json:"before_seconds"`
+	After  Spread  `json:"after_seconds"`
+	Ratio  float64 `json:"ratio"` // of the medians, before to after: 2 is twice as fast
+	// Least and Most bound the ratio of any run before to any run after.
+	Least float64 `json:"least"`
+	Most  float64 `json:"most"`
+	// Outside says that all runs of one report are quicker than all runs of the other.
+	Outside bool `json:"outside"`
+}
+
+// Compare gives the rows that both reports have, in the order of after, and the names of those that one alone has.
+func Compare(before, after *Report) (changes []Change, alone []string) {
+	for i := range after.Rows {
+		row := &after.Rows[i]
+		old := before.Find(row.Group, row.Name)
+		if old == nil {
+			alone = append(alone, row.Name)
+			continue
+		}
+		b, a := old.Took(), row.Took()
+		c := Change{Group: row.Group, Name: row.Name, Before: b, After: a, Ratio: b.Median / a.Median, Least: b.Min / a.Max, Most: b.Max / a.Min}
+		c.Outside = c.Least > 1 || c.Most < 1
+		changes = append(changes, c)
+	}
+	for i := range before.Rows {
+		if row := &before.Rows[i]; after.Find(row.Group, row.Name) == nil {
+			alone = append(alone, row.Name)
+		}
+	}
+	return changes, alone
+}
+
+// Differences says in what, beside the release, two reports were made differently.
+func Differences(before, after *Report) (list []string) {
+	b, a := before.Machine, after.Machine
+	for _, d := range []struct {
+		what string
+		same bool
+	}{
+		{"the processor", b.CPU == a.CPU && b.Cores == a.Cores && b.Arch == a.Arch && b.OS == a.OS},
+		{"the kernels in use", last(b.Tiers) == last(a.Tiers)},
+		{"the number of workers", before.Settings.Threads == after.Settings.Threads},
+		{"the model", before.Settings.Model == after.Settings.Model},
+	} {
+		if !d.same {
+			list = append(list, d.what)
+		}
+	}
+	return list
+}
+
+func last(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[len(list)-1]
+}
