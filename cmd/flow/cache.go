@@ -25,7 +25,7 @@ func cacheCommand(a *app) *cobra.Command {
 its place, else "flow" in the user's cache folder. It is trimmed by itself, least
 recently used first, to 20 GiB or a tenth of the disk.`,
 	})
-	c.AddCommand(cacheLs(a), cacheShow(a), cacheGC(a), cacheClear(a), cacheVerify(a), cacheDir(a))
+	c.AddCommand(cacheLs(a), cacheShow(a), cacheGC(a), cacheClear(a), cacheVerify(a), cacheDir(a), cachePin(a), cacheUnpin(a))
 	return c
 }
 
@@ -91,8 +91,12 @@ func cacheLs(a *app) *cobra.Command {
 			for _, o := range r.Outputs {
 				size += o.Size
 			}
+			took := r.Duration.Round(time.Millisecond).String()
+			if pinned, err := d.Pinned(r.Key); err == nil && pinned {
+				took += ", pinned"
+			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", short(r.Key.String()), safetext.Line(kindOf(r.Action)), safetext.Line(r.Meta["node"]), humanize.Bytes(uint64(size)),
-				r.Created.Local().Format("2006-01-02 15:04"), r.Duration.Round(time.Millisecond))
+				r.Created.Local().Format("2006-01-02 15:04"), took)
 		}
 		if err := w.Flush(); err != nil {
 			return err
@@ -119,15 +123,11 @@ func cacheShow(a *app) *cobra.Command {
 				return err
 			}
 			defer func() { _ = d.Close() }()
-			keys := d.Find(strings.ToLower(args[0]))
-			switch len(keys) {
-			case 0:
-				return fmt.Errorf("no record has a key that begins with %q; flow cache ls lists them", args[0])
-			case 1:
-			default:
-				return fmt.Errorf("%d records have a key that begins with %q; write more of it", len(keys), args[0])
+			key, err := keyOf(d, args[0])
+			if err != nil {
+				return err
 			}
-			r, err := d.Get(keys[0])
+			r, err := d.Get(key)
 			if err != nil {
 				return &exitError{exitRun, err.Error()}
 			}
@@ -139,6 +139,18 @@ func cacheShow(a *app) *cobra.Command {
 	}
 	c.Flags().StringVar(&extract, "extract", "", "write the outputs into this folder")
 	return c
+}
+
+// keyOf finds the one record whose key begins with a text.
+func keyOf(d *cache.Disk, begin string) (cache.ActionKey, error) {
+	keys := d.Find(strings.ToLower(begin))
+	switch len(keys) {
+	case 0:
+		return cache.ActionKey{}, fmt.Errorf("no record has a key that begins with %q; flow cache ls lists them", begin)
+	case 1:
+		return keys[0], nil
+	}
+	return cache.ActionKey{}, fmt.Errorf("%d records have a key that begins with %q; write more of it", len(keys), begin)
 }
 
 // extract writes a record's outputs as files; existing files stay.

@@ -171,19 +171,23 @@ func FuzzDecodeRecord(f *testing.F) {
 	})
 }
 
-func TestParseKeys(t *testing.T) {
+func TestHashesAsText(t *testing.T) {
 	k := sample(1).key()
-	if got, err := ParseActionKey(k.String()); err != nil || got != k {
-		t.Errorf("%v, %v", got, err)
+	text := []byte(k.String())
+	var key ActionKey
+	if err := key.UnmarshalText(text); err != nil || key != k {
+		t.Errorf("%v, %v", key, err)
 	}
-	if got, err := ParseBlobID(k.String()); err != nil || got != BlobID(k) {
-		t.Errorf("%v, %v", got, err)
+	var blob BlobID
+	if err := blob.UnmarshalText(text); err != nil || blob != BlobID(k) {
+		t.Errorf("%v, %v", blob, err)
 	}
-	if got, err := ParseDigest(k.String()); err != nil || got != Digest(k) {
-		t.Errorf("%v, %v", got, err)
+	var digest Digest
+	if err := digest.UnmarshalText(text); err != nil || digest != Digest(k) {
+		t.Errorf("%v, %v", digest, err)
 	}
 	for _, bad := range []string{"", "ab", k.String()[1:], k.String() + "0", "G" + k.String()[1:], "A" + k.String()[1:]} {
-		if _, err := ParseActionKey(bad); err == nil {
+		if err := key.UnmarshalText([]byte(bad)); err == nil {
 			t.Errorf("took %q", bad)
 		}
 	}

@@ -42,27 +42,6 @@ func (b *BlobID) UnmarshalText(text []byte) error { return parseHash((*[32]byte)
 // UnmarshalText reads what MarshalText wrote.
 func (d *Digest) UnmarshalText(text []byte) error { return parseHash((*[32]byte)(d), string(text)) }
 
-// ParseActionKey reads a key from 64 lower-case hexadecimal digits.
-func ParseActionKey(s string) (ActionKey, error) {
-	var k ActionKey
-	err := parseHash((*[32]byte)(&k), s)
-	return k, err
-}
-
-// ParseBlobID reads a blob's ID from 64 lower-case hexadecimal digits.
-func ParseBlobID(s string) (BlobID, error) {
-	var b BlobID
-	err := parseHash((*[32]byte)(&b), s)
-	return b, err
-}
-
-// ParseDigest reads a digest from 64 lower-case hexadecimal digits.
-func ParseDigest(s string) (Digest, error) {
-	var d Digest
-	err := parseHash((*[32]byte)(&d), s)
-	return d, err
-}
-
 // parseHash reads 64 lower-case hexadecimal digits: one spelling for one hash,
 // since the digits are file names too.
 func parseHash(to *[32]byte, s string) error {
