@@ -75,7 +75,7 @@ func Run(ctx context.Context, opt Options) (*Report, error) {
 
 // here describes this machine.
 func here(release string) Machine {
-	m := Machine{CPU: machine.CPU(), Cores: runtime.NumCPU(), Memory: machine.Memory(), OS: runtime.GOOS, Arch: runtime.GOARCH, Flow: release, Go: runtime.Version()}
+	m := Machine{CPU: machine.CPU(), Tier: kernel.Best().Name, Cores: runtime.NumCPU(), Memory: machine.Memory(), OS: runtime.GOOS, Arch: runtime.GOARCH, Flow: release, Go: runtime.Version()}
 	for _, t := range kernel.Tiers() {
 		m.Tiers = append(m.Tiers, t.Name)
 	}

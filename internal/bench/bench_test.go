@@ -97,7 +97,7 @@ func TestJSONRoundTrip(t *testing.T) {
 
 func report(rows map[string][]float64) *Report {
 	r := &Report{Version: Version}
-	for _, name := range []string{"same", "faster", "slower", "old", "new"} {
+	for _, name := range []string{"same", "faster", "slower", "old", "new", "twice"} {
 		if s := rows[name]; s != nil {
 			r.add(Row{Group: Ops, Name: name, Unit: FLOP, Work: 1, Seconds: s})
 		}
@@ -107,16 +107,16 @@ func report(rows map[string][]float64) *Report {
 
 // Ratios are of medians; what is outside the spread of both is marked, what overlaps is not.
 func TestCompare(t *testing.T) {
-	before := report(map[string][]float64{"same": {1, 2, 3}, "faster": {4, 5, 6}, "slower": {1, 1, 1}, "old": {1}})
-	after := report(map[string][]float64{"same": {2.5, 1, 1}, "faster": {2, 2.5, 3}, "slower": {2, 1.5, 1.1}, "new": {1}})
+	before := report(map[string][]float64{"same": {1, 2, 3}, "faster": {4, 5, 6}, "slower": {1, 1, 1}, "old": {1}, "twice": {4, 4}})
+	after := report(map[string][]float64{"same": {2.5, 1, 1}, "faster": {2, 2.5, 3}, "slower": {2, 1.5, 1.1}, "new": {1}, "twice": {2, 2}})
 	changes, alone := Compare(before, after)
-	if !reflect.DeepEqual(alone, []string{"new", "old"}) || len(changes) != 3 {
+	if !reflect.DeepEqual(alone, []string{"new", "old"}) || len(changes) != 4 {
 		t.Fatalf("%v, %v", alone, changes)
 	}
 	for i, want := range []struct {
 		ratio, least, most float64
 		outside            bool
-	}{{2, 1 / 2.5, 3, false}, {2, 4.0 / 3, 3, true}, {1 / 1.5, 0.5, 1 / 1.1, true}} {
+	}{{2, 1 / 2.5, 3, false}, {2, 4.0 / 3, 3, true}, {1 / 1.5, 0.5, 1 / 1.1, true}, {2, 2, 2, false}} {
 		if c := changes[i]; c.Ratio != want.ratio || c.Least != want.least || c.Most != want.most || c.Outside != want.outside {
 			t.Errorf("%+v, want %+v", c, want)
 		}
@@ -129,6 +129,7 @@ func TestCompare(t *testing.T) {
 same        2.00 s      1.00 s    2.00  0.40 to 3.00
 faster      5.00 s      2.50 s    2.00  1.33 to 3.00  faster
 slower      1.00 s      1.50 s    0.67  0.50 to 0.91  slower
+twice       4.00 s      2.00 s    2.00  2.00 to 2.00
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
@@ -137,7 +138,7 @@ slower      1.00 s      1.50 s    0.67  0.50 to 0.91  slower
 
 // A report as text.
 func TestTable(t *testing.T) {
-	r := &Report{Machine: Machine{CPU: "A processor", Cores: 2, Tiers: []string{"go", "avx2"}, OS: "linux", Arch: "amd64", Flow: "v1", Go: "go1"},
+	r := &Report{Machine: Machine{CPU: "A processor", Cores: 2, Tier: "avx2", Tiers: []string{"go", "avx2"}, OS: "linux", Arch: "amd64", Flow: "v1", Go: "go1"},
 		Settings: Settings{Precision: "fp32", Threads: 2, Repeat: 3}, Processor: 0.5}
 	r.add(Row{Group: Limits, Name: "arithmetic", Unit: FLOP, Work: 100e9, Seconds: []float64{1, 2, 4}})
 	r.add(Row{Group: Ops, Name: "linear", Unit: FLOP, Work: 1e9, Seconds: []float64{0.025}, Limit: "arithmetic"})
@@ -146,17 +147,17 @@ func TestTable(t *testing.T) {
 	if err := Table(&b, r); err != nil {
 		t.Fatal(err)
 	}
-	want := `A processor, 2 cores, tiers go avx2, linux/amd64, flow v1, go1
+	want := `A processor, 2 cores, tier avx2 (of go, avx2), linux/amd64, flow v1, go1
 fp32, 2 workers, median of 3 runs (least to greatest)
 other work ran beside this: it had 50% of its processors, and the figures are no measurement
 
-limits of this machine    time                            rate                 of the limit
+limits of this machine    time                            rate
 arithmetic              2.00 s (1.00 s to 4.00 s) 50.0 GFLOP/s (25.0 to 100.0)
 `
 	if got := trimmed(b.String()); !strings.HasPrefix(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	for _, line := range []string{"linear      25 ms 40.0 GFLOP/s          80%", "UNet               500 us 2000.0 GFLOP/s               2.00 GB", "a note"} {
+	for _, line := range []string{"linear      25 ms 40.0 GFLOP/s          80%", "UNet               500 us 2000.0 GFLOP/s 2.00 GB", "a note"} {
 		if !strings.Contains(strings.Join(strings.Fields(b.String()), " "), strings.Join(strings.Fields(line), " ")) {
 			t.Errorf("no %q in\n%s", line, b.String())
 		}
@@ -170,6 +171,43 @@ func trimmed(s string) string {
 		lines[i] = strings.TrimRight(lines[i], " ")
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Many workers do not take all memory to read.
+func TestReadsFitMemory(t *testing.T) {
+	for _, c := range []struct {
+		workers int
+		memory  int64
+		want    int
+	}{{1, 0, 128 << 20}, {2, 0, 128 << 20}, {2, 400 << 20, 50 << 20}, {16, 0, 64 << 20}, {64, 1 << 40, 32 << 20}} {
+		r := &runner{Options: Options{Memory: c.memory}}
+		if got := r.dram(c.workers); got != c.want {
+			t.Errorf("%d workers with %d bytes read %d bytes each, want %d", c.workers, c.memory, got, c.want)
+		}
+	}
+}
+
+// A loop that takes too long ends after the step at work.
+func TestPatience(t *testing.T) {
+	b := program.NewBuilder("test", program.F32)
+	x := b.Input("x", program.Float32, 4)
+	b.Loop(5)
+	c := b.Carry("c", x)
+	b.Next(c, b.Add(c, c))
+	b.EndLoop()
+	b.Output("y", c)
+	p := b.Program()
+	exec, err := cpu.New().Compile(p, program.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &runner{Options: Options{Progress: func(string, int, int) {}}, ctx: context.Background()}
+	if took, _, err := r.loop("test", p, exec, inputs(p), 1); len(took) != 1 || !errors.Is(err, errEnough) {
+		t.Errorf("%d steps, %v", len(took), err)
+	}
+	if took, finite, err := r.loop("test", p, exec, inputs(p), 0); len(took) != 5 || !finite || err != nil {
+		t.Errorf("%d steps, finite %v, %v", len(took), finite, err)
+	}
 }
 
 // The made-up model has SDXL's number of parameters in the UNet, its work, and weights that are ordinary numbers.

@@ -10,9 +10,12 @@ type Change struct {
 	// Least and Most bound the ratio of any run before to any run after.
 	Least float64 `json:"least"`
 	Most  float64 `json:"most"`
-	// Outside says that all runs of one report are quicker than all runs of the other.
+	// Outside says that all runs of one report are quicker than all runs of the other, of which there are three at least.
 	Outside bool `json:"outside"`
 }
+
+// leastRuns is the least number of runs that have a spread to speak of.
+const leastRuns = 3
 
 // Compare gives the rows that both reports have, in the order of after, and the names of those that one alone has.
 func Compare(before, after *Report) (changes []Change, alone []string) {
@@ -25,7 +28,7 @@ func Compare(before, after *Report) (changes []Change, alone []string) {
 		}
 		b, a := old.Took(), row.Took()
 		c := Change{Group: row.Group, Name: row.Name, Before: b, After: a, Ratio: b.Median / a.Median, Least: b.Min / a.Max, Most: b.Max / a.Min}
-		c.Outside = c.Least > 1 || c.Most < 1
+		c.Outside = (c.Least > 1 || c.Most < 1) && min(len(old.Seconds), len(row.Seconds)) >= leastRuns
 		changes = append(changes, c)
 	}
 	for i := range before.Rows {
@@ -44,7 +47,7 @@ func Differences(before, after *Report) (list []string) {
 		same bool
 	}{
 		{"the processor", b.CPU == a.CPU && b.Cores == a.Cores && b.Arch == a.Arch && b.OS == a.OS},
-		{"the kernels in use", last(b.Tiers) == last(a.Tiers)},
+		{"the kernels in use", b.Tier == a.Tier},
 		{"the number of workers", before.Settings.Threads == after.Settings.Threads},
 		{"the model", before.Settings.Model == after.Settings.Model},
 	} {
@@ -53,11 +56,4 @@ func Differences(before, after *Report) (list []string) {
 		}
 	}
 	return list
-}
-
-func last(list []string) string {
-	if len(list) == 0 {
-		return ""
-	}
-	return list[len(list)-1]
 }

@@ -127,7 +127,7 @@ func join(a, b string) string {
 func (r *runner) times(j job, exec program.Exec) (took []float64, finite bool, err error) {
 	in := inputs(j.program)
 	if j.program.Steps > 0 {
-		return r.loop(j.name, j.program, exec, in)
+		return r.loop(j.name, j.program, exec, in, 0)
 	}
 	total := len(j.program.Instrs) * (r.Repeat + 1)
 	for i := range r.Repeat + 1 {

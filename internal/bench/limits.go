@@ -12,11 +12,21 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
-// Sizes of memory that is read.
+// Sizes of memory that a worker reads.
 const (
-	cacheBytes = 512 << 10 // fits a second-level cache
-	dramBytes  = 256 << 20 // by each worker; fits none
+	cacheBytes = 192 << 10 // more than a first-level cache has, and less than a second-level one
+	dramBytes  = 128 << 20 // more than caches have
+	dramLeast  = 32 << 20  // where many workers share the memory
 )
+
+// dram is what each of n workers reads of memory: 1 GiB together at most, and a quarter of what may be used, or else dramLeast.
+func (r *runner) dram(n int) int {
+	most := int64(1 << 30)
+	if r.Memory > 0 {
+		most = min(most, r.Memory/4)
+	}
+	return r.size(max(dramLeast, min(dramBytes, int(most/int64(n))&^(kernel.ReadUnit-1))))
+}
 
 // limits measures what the machine can do.
 func (r *runner) limits() error {
@@ -109,7 +119,7 @@ func (r *runner) reading(counts []int) error {
 	for _, what := range []struct {
 		name        string
 		bytes, each int // of a buffer; a sample reads so many
-	}{{"cache", r.size(cacheBytes), r.size(256 << 20)}, {"memory", r.size(dramBytes), r.size(dramBytes)}} {
+	}{{"cache", r.size(cacheBytes), r.size(dramBytes)}, {"memory", r.dram(slices.Max(counts)), r.dram(slices.Max(counts))}} {
 		buffers := make([][]byte, slices.Max(counts))
 		for i := range buffers {
 			buffers[i] = make([]byte, what.bytes)

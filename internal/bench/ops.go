@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -79,6 +80,12 @@ func (r *runner) operations() error {
 	return nil
 }
 
+// patience is the time after which an operation is not measured again: with plain Go one can take minutes.
+const patience = 15 * time.Second
+
+// errEnough ends a loop early.
+var errEnough = errors.New("enough")
+
 // operation measures one. It runs in a loop, as in a sampler, so that weights are packed once; a little of its result goes round.
 func (r *runner) operation(op operation) error {
 	b := program.NewBuilder(op.name, r.Precision)
@@ -117,10 +124,13 @@ func (r *runner) operation(op operation) error {
 			return err
 		})
 	} else {
-		row.Seconds, _, err = r.loop(op.name, p, exec, in)
+		row.Seconds, _, err = r.loop(op.name, p, exec, in, patience)
+		if len(row.Seconds) == 1 {
+			row.Note = "measured once, with the packing of weights"
+		}
 		row.Seconds = rest(row.Seconds)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
 	r.report.add(row)
@@ -128,7 +138,8 @@ func (r *runner) operation(op operation) error {
 }
 
 // loop runs a program with a loop and gives the seconds of each step, the first with what runs once, and whether the results are finite.
-func (r *runner) loop(name string, p *program.Program, exec program.Exec, in map[string]program.Tensor) (took []float64, finite bool, err error) {
+// After the time that is given, if any, it ends with errEnough.
+func (r *runner) loop(name string, p *program.Program, exec program.Exec, in map[string]program.Tensor, most time.Duration) (took []float64, finite bool, err error) {
 	total := 0
 	for i := range p.Instrs {
 		if p.Instrs[i].Stage == program.Each {
@@ -137,7 +148,8 @@ func (r *runner) loop(name string, p *program.Program, exec program.Exec, in map
 			total++
 		}
 	}
-	done, last := 0, time.Now()
+	done, start := 0, time.Now()
+	last := start
 	out, err := exec.Run(r.ctx, in, program.RunOptions{
 		OnInstr: func(int, func(program.ID) program.Tensor) {
 			done++
@@ -146,6 +158,9 @@ func (r *runner) loop(name string, p *program.Program, exec program.Exec, in map
 		OnStep: func(int, func() map[string]program.Tensor) error {
 			took = append(took, seconds(time.Since(last)))
 			last = time.Now()
+			if most > 0 && last.Sub(start) > most {
+				return errEnough
+			}
 			return nil
 		}})
 	return took, err == nil && allFinite(out), err

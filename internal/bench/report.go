@@ -47,7 +47,8 @@ type Machine struct {
 	CPU    string   `json:"cpu"` // as the system names it
 	Cores  int      `json:"cores"`
 	Memory int64    `json:"memory_bytes"` // that the process may use; 0 where it cannot be told
-	Tiers  []string `json:"tiers"`        // of kernels, the one in use last
+	Tiers  []string `json:"tiers"`        // of kernels, the best last
+	Tier   string   `json:"tier"`         // in use
 	OS     string   `json:"os"`
 	Arch   string   `json:"arch"`
 	Flow   string   `json:"flow"` // release

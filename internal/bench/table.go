@@ -31,7 +31,7 @@ func Table(w io.Writer, r *Report) error {
 
 // line says in one line what the machine is.
 func (m Machine) line() string {
-	return fmt.Sprintf("%s, %d cores, tiers %s, %s/%s, flow %s, %s", cmp.Or(m.CPU, "processor without a name"), m.Cores, strings.Join(m.Tiers, " "), m.OS, m.Arch, m.Flow, m.Go)
+	return fmt.Sprintf("%s, %d cores, tier %s (of %s), %s/%s, flow %s, %s", cmp.Or(m.CPU, "processor without a name"), m.Cores, m.Tier, strings.Join(m.Tiers, ", "), m.OS, m.Arch, m.Flow, m.Go)
 }
 
 func (s Settings) line() string {
@@ -45,11 +45,11 @@ func (s Settings) line() string {
 // table writes the rows of a group.
 func table(b *strings.Builder, r *Report, group string) {
 	var rows []Row
-	peak := false
+	peak, shares := false, false
 	for _, row := range r.Rows {
 		if row.Group == group {
 			rows = append(rows, row)
-			peak = peak || row.PeakRSS > 0
+			peak, shares = peak || row.PeakRSS > 0, shares || row.Share > 0
 		}
 	}
 	if rows == nil {
@@ -57,19 +57,21 @@ func table(b *strings.Builder, r *Report, group string) {
 	}
 	var numbers strings.Builder
 	t := tabwriter.NewWriter(&numbers, 0, 0, 1, ' ', tabwriter.AlignRight)
-	head := "time\t\trate\t\tof the limit\t"
+	head := "time\t\trate\t\t"
+	if shares {
+		head += "of the limit\t"
+	}
 	if peak {
 		head += "resident\t"
 	}
 	fmt.Fprintln(t, head)
 	for _, row := range rows {
-		share := ""
-		if row.Share > 0 {
-			share = fmt.Sprintf("%.0f%%", 100*row.Share)
-		}
 		took := row.Took()
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t", duration(took.Median), between(duration(took.Min), duration(took.Max)),
-			rate(row.Rate.Median, row.Unit), between(number(row.Rate.Min), number(row.Rate.Max)), share)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t", duration(took.Median), between(duration(took.Min), duration(took.Max)),
+			rate(row.Rate.Median, row.Unit), between(number(row.Rate.Min), number(row.Rate.Max)))
+		if shares {
+			fmt.Fprintf(t, "%s\t", share(row.Share))
+		}
 		if peak {
 			fmt.Fprintf(t, "%.2f GB\t", float64(row.PeakRSS)/1e9)
 		}
@@ -93,6 +95,14 @@ func named(b *strings.Builder, title string, rows []Row, lines []string) {
 			fmt.Fprintf(b, "%-*s %s\n", width, "", row.Note)
 		}
 	}
+}
+
+// share is a part of a limit; "" where there is none.
+func share(v float64) string {
+	if v == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f%%", 100*v)
 }
 
 // between is a range; "" where there is none.
