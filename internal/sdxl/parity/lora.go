@@ -248,12 +248,41 @@ func (s *Suite) LoRASampling(ctx context.Context, name string, factor float64) (
 	return with.Denoise(ctx, with.Goldens)
 }
 
+// AllLoRASamplings compares the latents after a whole sampling run with every adapter of the model's LoRA golden, from the model's own
+// prompts; factor multiplies the scales.
+func (s *Suite) AllLoRASamplings(ctx context.Context, factor float64) ([]Row, error) {
+	names, err := s.LoRANames()
+	if err != nil {
+		return nil, err
+	}
+	var rows []Row
+	for _, name := range names {
+		row, err := s.loraLatents(ctx, name, factor)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		rows = append(rows, row...)
+	}
+	return rows, nil
+}
+
+// loraLatents is one of them.
+func (s *Suite) loraLatents(ctx context.Context, name string, factor float64) ([]Row, error) {
+	with, done, err := s.WithLoRAs(name, factor)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return with.denoise(ctx, s.loraFolder(), "sampling.safetensors", name+".")
+}
+
 // loraCases are the comparisons of LoRAs.
 func loraCases(model string) []Case {
 	tenth := Control{Mistake: "a tenth more scale", instead: func(ctx context.Context, s *Suite) ([]Row, error) { return s.AllLoRAs(ctx, 1.1) }}
 	cases := []Case{{"LoRAs", func(ctx context.Context, s *Suite) ([]Row, error) { return s.AllLoRAs(ctx, 1) }, []Control{tenth}}}
 	if model != "castle" {
-		return cases
+		tenth.instead = func(ctx context.Context, s *Suite) ([]Row, error) { return s.AllLoRASamplings(ctx, 1.1) }
+		return append(cases, Case{"sampling with LoRAs", func(ctx context.Context, s *Suite) ([]Row, error) { return s.AllLoRASamplings(ctx, 1) }, []Control{tenth}})
 	}
 	for _, name := range []string{"sci-fi@1.0", "sci-fi@1.0+pixel-art@1.4"} {
 		double := Control{Mistake: "alpha taken for the rank", instead: func(ctx context.Context, s *Suite) ([]Row, error) { return s.LoRASampling(ctx, name, 2) }}

@@ -28,6 +28,29 @@ func TestLoRA(t *testing.T) {
 	}
 }
 
+// TestLoRASampling compares 30 steps with each format.
+func TestLoRASampling(t *testing.T) {
+	if testing.Short() {
+		t.Skip("30 steps for each format")
+	}
+	s := suites(t)["oddball"]
+	names, err := s.LoRANames()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			rows, err := s.loraLatents(context.Background(), name, 1)
+			check(t, rows, err)
+			if len(rows) != 1 {
+				t.Fatalf("%d latents compared", len(rows))
+			}
+			rows, err = s.loraLatents(context.Background(), name, 1.1)
+			control(t, "a tenth more scale", rows, err)
+		})
+	}
+}
+
 // lora compares one adapter of the model's golden, or several, at their scales times factor.
 func (s *Suite) lora(name string, factor float64) ([]Row, error) {
 	with, done, err := s.WithLoRAs(name, factor)

@@ -193,7 +193,12 @@ func (s *Suite) evaluate(ctx context.Context, g *golden, t int, latents, timeIDs
 
 // Denoise compares a whole sampling run with guidance, from the same noise and prompts; folder is where its golden lies.
 func (s *Suite) Denoise(ctx context.Context, folder string) ([]Row, error) {
-	g, err := openGolden(folder, "denoise.safetensors")
+	return s.denoise(ctx, folder, "denoise.safetensors", "")
+}
+
+// denoise compares the latents of a run, tensors that begin with prefix.
+func (s *Suite) denoise(ctx context.Context, folder, file, prefix string) ([]Row, error) {
+	g, err := openGolden(folder, file)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +214,7 @@ func (s *Suite) Denoise(ctx context.Context, folder string) ([]Row, error) {
 	}
 	r := run{suite: s, golden: g, program: d.Program(), parts: []string{sdxl.UNet}, bound: DenoiseEnd}
 	_, err = r.run(ctx, in, program.RunOptions{OnStep: func(done int, state func() map[string]program.Tensor) error {
-		if name := fmt.Sprintf("latents.%d", done); g.has(name) {
+		if name := fmt.Sprintf("%slatents.%d", prefix, done); g.has(name) {
 			r.compare(name, state()["latents"])
 		}
 		return nil

@@ -3,7 +3,8 @@
 testdata/lora/oddball/ holds small random adapters for the oddball model, and golden.safetensors what one UNet evaluation
 (and, where an adapter has layers for them, the text encoders) give with each: under diffusers 0.42.1 (kohya's, peft's and
 diffusers' own keys, DoRA), peft's layers (LoHa, LoKr) and LyCORIS' modules (LoCon with a middle convolution, LoHa and LoKr with
-cores, DoRA by outputs and by inputs, whole differences, norms). testdata/lora/castle/ holds the same for the castle's model: its
+cores, DoRA by outputs and by inputs, whole differences, norms). oddball/sampling.safetensors holds the latents after 30 steps with each,
+from the model's own prompts. testdata/lora/castle/ holds the same for the castle's model: its
 two LoRAs at the stages of the tutorial, whole sampling runs, and convolutions under the names of the original layout.
 
 Inputs are those of oddball/unet.safetensors and castle/unet.safetensors. Run oddball.py and castle.py before.
@@ -32,6 +33,7 @@ EXAMPLES = reference.ROOT / "examples"
 SCI_FI = EXAMPLES / "sci-fi" / "loras" / "sci-fi.safetensors"
 PIXEL_ART = EXAMPLES / "pixel-art" / "loras" / "pixel-art.safetensors"
 TIMESTEP = {"oddball": 733, "castle": 981}
+SAMPLING = dict(steps=30, guidance=3.5, seed=11, size=(64, 48))
 SENSITIVITY = 1e-3  # every adapter moves its output by at least ten times the bound of a step
 
 
@@ -240,9 +242,11 @@ class Golden:
     """What a model gives with each adapter."""
 
     def __init__(self, pipe, model):
-        self.pipe, self.model, self.tensors = pipe, model, {}
+        self.pipe, self.model, self.tensors, self.latents = pipe, model, {}, {}
         self.inputs = safetensors.torch.load_file(reference.TESTDATA / model / "unet.safetensors")
         self.base = self.step(), self.text()
+        if model == "oddball":
+            self.plain = self.sample()
 
     def step(self):
         i = self.inputs
@@ -253,10 +257,28 @@ class Golden:
         context, _, pooled, _ = self.pipe.encode_prompt(prompt=reference.PROMPTS[prompt], do_classifier_free_guidance=False)
         return context, pooled
 
+    def sample(self):
+        """Latents after 30 steps, from the prompts without adapters: what an adapter does to the UNet."""
+        text = safetensors.torch.load_file(reference.TESTDATA / self.model / "text.safetensors")
+        height, width = SAMPLING["size"]
+        scale = self.pipe.vae_scale_factor
+        noise = reference.noise((1, 4, height // scale, width // scale), SAMPLING["seed"])
+        self.latents["latents.0"] = noise
+        prompts = {f"{negative}{key}": text[f"{prompt}.{tensor}"] for negative, prompt in (("", "positive"), ("negative_", "negative"))
+                   for key, tensor in (("prompt_embeds", "prompt_embeds"), ("pooled_prompt_embeds", "pooled"))}
+        return self.pipe(**prompts, height=height, width=width, num_inference_steps=SAMPLING["steps"],
+                         guidance_scale=SAMPLING["guidance"], latents=noise.clone(), output_type="latent").images
+
     def add(self, name, text=True, unet=True):
         """Keeps the outputs under name; raises where the adapter moves them too little to tell."""
         if unet:
             self.keep(f"{name}.sample", self.step(), self.base[0], SENSITIVITY)
+        if unet and self.model == "oddball":
+            final = self.sample()
+            print(f"  {name + '.latents':50} {oddball.difference(final, self.plain):.2e}")
+            if not final.isfinite().all() or oddball.difference(final, self.plain) < 10 * 1e-3:
+                raise ValueError(f"{name} moves the latents too little")
+            self.latents[f"{name}.latents.{SAMPLING['steps']}"] = final
         if text:
             for part, value, base in zip(("prompt_embeds", "pooled"), self.text(), self.base[1]):
                 self.keep(f"{name}.{part}", value, base, 1e-4)
@@ -405,6 +427,8 @@ def main():
     peft_methods(pipe, folder, golden)
     lycoris_methods(pipe, folder, golden)
     golden.save(model="testdata/oddball/model")
+    reference.save(folder / "sampling.safetensors", golden.latents, __file__, steps=str(SAMPLING["steps"]),
+                   guidance_scale=str(SAMPLING["guidance"]), seed=str(SAMPLING["seed"]), model="testdata/oddball/model")
 
 
 if __name__ == "__main__":
