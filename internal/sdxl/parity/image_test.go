@@ -2,12 +2,8 @@ package parity
 
 import (
 	"context"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-
-	"github.com/nlpodyssey/safetensors"
 
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/unet"
@@ -26,7 +22,11 @@ func imageSuite(t *testing.T) *ImageSuite {
 	}
 	t.Cleanup(func() { _ = s.Encoder.Close() })
 	s.Plus = openAdapter(t, s, adapters+"/ip-adapter-plus.safetensors", "ip_adapter")
-	s.Base = openAdapter(t, s, baseAdapter(t), "ip_adapter_2")
+	base := filepath.Join(t.TempDir(), "base.safetensors")
+	if err := WriteBaseAdapter(base, testdata+"/castle/ip_adapter.safetensors", adapters+"/ip-adapter-plus.safetensors"); err != nil {
+		t.Fatal(err)
+	}
+	s.Base = openAdapter(t, s, base, "ip_adapter_2")
 	return s
 }
 
@@ -38,36 +38,6 @@ func openAdapter(t *testing.T, s *ImageSuite, path, name string) *sdxl.ImageAdap
 	}
 	t.Cleanup(func() { _ = a.Close() })
 	return a
-}
-
-// baseAdapter writes the adapter of the golden's "base.image_proj." tensors and the Plus adapter's attentions.
-func baseAdapter(t *testing.T) string {
-	t.Helper()
-	views := make(map[string]safetensors.TensorView)
-	for path, prefix := range map[string]string{testdata + "/castle/ip_adapter.safetensors": "base.image_proj.", adapters + "/ip-adapter-plus.safetensors": "ip_adapter."} {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		file, err := safetensors.Deserialize(data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, named := range file.Tensors() {
-			if strings.HasPrefix(named.Name, prefix) {
-				views[strings.TrimPrefix(named.Name, "base.")] = named.TensorView
-			}
-		}
-	}
-	data, err := safetensors.Serialize(views, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "base.safetensors")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 func TestImageTokens(t *testing.T) {

@@ -59,7 +59,9 @@ func line(lines []string, i int) string {
 func TestFailuresAreNamed(t *testing.T) {
 	good := picture{Name: "8x8", Bytes: 192, Levels: 1}
 	r := report{
-		Equal: []count{{"ids", 3, 1}, {"nothing", 0, 0}},
+		Equal:  []count{{"ids", 3, 1}, {"nothing", 0, 0}},
+		Files:  []fromFiles{{"PNG", count{Compared: 5}, map[string]count{"diffusers": {Compared: 5}, "refiners": {Compared: 5, Wrong: 2}}}, {"JPEG", count{Compared: 4, Wrong: 3}, nil}},
+		GoJPEG: count{Compared: 4, Wrong: 1},
 		Models: []model{{"castle", []result{{"step", []parity.Row{{Block: "a", Difference: 2e-4, Bound: 1e-4}, {Block: "b", Difference: math.NaN(), Bound: 1e-4},
 			{Block: "c", Bound: 1e-4}}, []mistake{{"seen", 11}, {"unseen", 9}, {"none", math.NaN()}}}}}},
 		Pictures: []picture{good, {Name: "two levels", Bytes: 1e6, Unequal: 1, Levels: 2}, {Name: "too many", Bytes: 1000, Unequal: 2, Levels: 1}},
@@ -69,12 +71,13 @@ func TestFailuresAreNamed(t *testing.T) {
 	if err == nil {
 		t.Fatal("no failure")
 	}
-	for _, want := range []string{"ids: 1 of 3", "nothing", "step, a", "step, b", "unseen", "none is not seen", "two levels", "too many", "guidance"} {
+	for _, want := range []string{"ids: 1 of 3", "nothing", "step, a", "step, b", "unseen", "none is not seen", "two levels", "too many", "guidance",
+		"inputs from PNG, edition refiners: 2 of 5", "pixels from JPEG: 3 of 4", "inputs from JPEG, edition diffusers: 0 of 0", "another JPEG decoder is not seen"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in\n%v", want, err)
 		}
 	}
-	for _, not := range []string{"step, c", ": seen", "8x8"} {
+	for _, not := range []string{"step, c", ": seen", "8x8", "pixels from PNG", "PNG, edition diffusers"} {
 		if strings.Contains(err.Error(), not) {
 			t.Errorf("%q in\n%v", not, err)
 		}

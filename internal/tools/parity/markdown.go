@@ -34,6 +34,7 @@ func (r *report) write(w io.Writer) error {
 	for _, c := range r.Equal {
 		fmt.Fprintf(&b, "| %s | %d | %d |\n", c.What, c.Compared, c.Wrong)
 	}
+	r.files(&b)
 	r.pictures(&b)
 	for _, m := range r.Models {
 		for _, c := range m.Cases {
@@ -46,6 +47,25 @@ func (r *report) write(w io.Writer) error {
 	_, err := io.WriteString(w, b.String())
 	return err
 }
+
+func (r *report) files(b *strings.Builder) {
+	b.WriteString(`
+## Image prompts from files
+
+Pixels: every byte of RGB beside Pillow's, as the file is, on white and turned by EXIF. Encoder inputs: every bit of fp32 beside transformers' processor
+(edition diffusers) and Refiners' own (edition refiners). Files that differ:
+
+| from | pixels | encoder inputs, diffusers | encoder inputs, refiners |
+|---|--:|--:|--:|
+`)
+	for _, f := range r.Files {
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", f.Format, f.Pixels.of(), f.Inputs["diffusers"].of(), f.Inputs["refiners"].of())
+	}
+	fmt.Fprintf(b, "\nControl: Go's own image/jpeg differs from Pillow in %s JPEG files.\n", r.GoJPEG.of())
+}
+
+// of is "wrong of compared".
+func (c count) of() string { return fmt.Sprintf("%d of %d", c.Wrong, c.Compared) }
 
 func (r *report) pictures(b *strings.Builder) {
 	b.WriteString(`

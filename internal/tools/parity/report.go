@@ -17,6 +17,8 @@ import (
 type report struct {
 	Versions map[string]string // of the reference, from the goldens
 	Equal    []count           // tokens and noise
+	Files    []fromFiles       // pictures read for image prompts
+	GoJPEG   count             // what Go's own decoder makes of the JPEG files, as a control
 	Models   []model
 	Pictures []picture
 	Control  picture // what a mistake makes of the first
@@ -62,6 +64,12 @@ func measure(ctx context.Context, root string) (*report, error) {
 		return nil, err
 	}
 	if r.Equal, err = exact(root); err != nil {
+		return nil, err
+	}
+	if r.Files, err = filesRead(root); err != nil {
+		return nil, err
+	}
+	if r.GoJPEG, err = pixelsOf(root, "jpeg-", byGo); err != nil {
 		return nil, err
 	}
 	for _, f := range folders {
@@ -123,6 +131,7 @@ func (r *report) failed() error {
 			errs = append(errs, fmt.Errorf("%s: %d of %d differ", c.What, c.Wrong, c.Compared))
 		}
 	}
+	errs = append(errs, r.filesFailed()...)
 	for _, m := range r.Models {
 		for _, c := range m.Cases {
 			errs = append(errs, c.failed(m.Name)...)
@@ -137,6 +146,24 @@ func (r *report) failed() error {
 		errs = append(errs, fmt.Errorf("guidance %s is not seen in the picture", controlGuidance))
 	}
 	return errors.Join(errs...)
+}
+
+func (r *report) filesFailed() []error {
+	var errs []error
+	for _, f := range r.Files {
+		if f.Pixels.Wrong != 0 || f.Pixels.Compared == 0 {
+			errs = append(errs, fmt.Errorf("pixels from %s: %d of %d files differ", f.Format, f.Pixels.Wrong, f.Pixels.Compared))
+		}
+		for _, e := range []string{"diffusers", "refiners"} {
+			if c := f.Inputs[e]; c.Wrong != 0 || c.Compared == 0 {
+				errs = append(errs, fmt.Errorf("encoder inputs from %s, edition %s: %d of %d differ", f.Format, e, c.Wrong, c.Compared))
+			}
+		}
+	}
+	if 2*r.GoJPEG.Wrong < r.GoJPEG.Compared {
+		errs = append(errs, fmt.Errorf("another JPEG decoder is not seen: %d of %d files differ", r.GoJPEG.Wrong, r.GoJPEG.Compared))
+	}
+	return errs
 }
 
 func (c *result) failed(model string) []error {
