@@ -5,6 +5,7 @@ import (
 	"math"
 	"sort"
 	"strconv"
+	"strings"
 )
 
 // Args are a node's arguments after defaults: plain values by path, a field of a map after a
@@ -94,6 +95,22 @@ func (a *Args) Canonical() map[string]any {
 	}
 	for path, n := range a.lists {
 		out[path+".#"] = int64(n)
+	}
+	return out
+}
+
+// Action gives the canonical arguments of an action of a kind: those that have an effect.
+func (k *Kind) Action(a *Args) map[string]any {
+	out := a.Canonical()
+	if k.Void == nil {
+		return out
+	}
+	for _, void := range k.Void(a) {
+		for path := range out {
+			if path == void || strings.HasPrefix(path, void+".") {
+				delete(out, path)
+			}
+		}
 	}
 	return out
 }

@@ -59,3 +59,24 @@ func TestCanonicalLeavesPathsOut(t *testing.T) {
 		t.Error("the place of a file is in the key")
 	}
 }
+
+// TestVoid leaves arguments without effect out of actions, with all below them and nothing beside them.
+func TestVoid(t *testing.T) {
+	a := NewArgs(map[string]any{"g": 1.0, "g.off": 0.0, "g.off.more": true, "g.offer": true})
+	k := &Kind{}
+	if got := k.Action(a); len(got) != 4 {
+		t.Errorf("nothing is void: %v", got)
+	}
+	k.Void = func(a *Args) []string {
+		if a.Float("g.off") == 0 {
+			return []string{"g.off"}
+		}
+		return nil
+	}
+	if got := k.Action(a); len(got) != 2 || got["g"] == nil || got["g.offer"] != true {
+		t.Errorf("without g.off: %v", got)
+	}
+	if got := a.Canonical(); len(got) != 4 {
+		t.Errorf("the arguments themselves are changed: %v", got)
+	}
+}

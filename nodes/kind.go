@@ -74,6 +74,9 @@ type Kind struct {
 	Doc     string
 	Args    []Arg
 	Outputs []Port
+	// Void, where a kind has it, lists arguments, each with all below it, that have no effect beside the others: they are not
+	// in the action key, so that a workflow without them finds what one with them made.
+	Void func(a *Args) []string
 	// New makes the operation of one node from its arguments. An error says what is
 	// wrong with them beyond what Args can say.
 	New func(a *Args) (Op, error)

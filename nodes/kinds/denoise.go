@@ -41,6 +41,12 @@ func Denoise() *nodes.Kind {
 			}},
 		},
 		Outputs: []nodes.Port{{Name: "latents", Type: nodes.LatentsType, Doc: "Latents of the picture."}},
+		Void: func(a *nodes.Args) []string {
+			if a.Float("guidance.self-attention.scale") == 0 {
+				return []string{"guidance.self-attention"}
+			}
+			return nil
+		},
 		New: func(a *nodes.Args) (nodes.Op, error) {
 			op := &denoise{steps: a.Int("solver.steps"), guidance: float32(a.Float("guidance.scale")), sizes: make(map[string][2]int)}
 			op.self = sdxl.SelfAttention{Scale: float32(a.Float("guidance.self-attention.scale")), BlurSigma: a.Float("guidance.self-attention.blur-sigma")}

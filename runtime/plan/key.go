@@ -35,7 +35,7 @@ func (p *Plan) Action(s *Step, d Digests) (document []byte, key [32]byte, err er
 		}
 		inputs[path] = parts
 	}
-	action := map[string]any{"key": keyVersion, "kind": s.Kind.ID(), "args": s.Args.Canonical(), "inputs": inputs}
+	action := map[string]any{"key": keyVersion, "kind": s.Kind.ID(), "args": s.Kind.Action(s.Args), "inputs": inputs}
 	if s.Plan.Class {
 		action["numerics"] = nodes.Class(p.Precision)
 	}
