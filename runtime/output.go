@@ -62,9 +62,7 @@ func (w *writer) write(o plan.Output, m *nodes.Image) (string, error) {
 		}
 	}
 	w.sweep(path.Dir(o.Path))
-	var random [6]byte
-	_, _ = rand.Read(random[:])
-	temp := path.Join(path.Dir(o.Path), ".flow-"+hex.EncodeToString(random[:])+".tmp")
+	temp := temporary(path.Dir(o.Path))
 	if err := w.fill(temp, data); err != nil {
 		return shown, errors.Join(err, w.remove(temp))
 	}
@@ -76,6 +74,13 @@ func (w *writer) write(o plan.Output, m *nodes.Image) (string, error) {
 
 // tempName is the form of the names of temporary files.
 var tempName = regexp.MustCompile(`^\.flow-[0-9a-f]{12}\.tmp$`)
+
+// temporary is a new name in a folder.
+func temporary(dir string) string {
+	var random [6]byte
+	_, _ = rand.Read(random[:])
+	return path.Join(dir, ".flow-"+hex.EncodeToString(random[:])+".tmp")
+}
 
 // abandoned is the age from which a temporary file is one that a killed process has left.
 const abandoned = time.Hour
@@ -112,15 +117,43 @@ func (w *writer) fill(temp string, data []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// check says before a run which output could not be written, since flow did not write the file that is there.
+// check says before a run which output could not be written: flow did not write the file that is there, or there is none
+// and its folder takes no file.
 func (w *writer) check(outputs []plan.Output) error {
 	var all []error
 	for _, o := range outputs {
-		if _, err := w.look(o.Path, nil); err != nil {
+		_, err := w.look(o.Path, nil)
+		if _, missing := w.root.Lstat(o.Path); err == nil && errors.Is(missing, fs.ErrNotExist) {
+			err = w.try(path.Dir(o.Path))
+		}
+		if err != nil {
 			all = append(all, fmt.Errorf("output %q: %w", o.Name, err))
 		}
 	}
 	return errors.Join(all...)
+}
+
+// try makes a file in a folder, or in the nearest one above it that is there, and removes it.
+func (w *writer) try(dir string) error {
+	for dir != "." {
+		if _, err := w.root.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		dir = path.Dir(dir)
+	}
+	temp := temporary(dir)
+	err := w.fill(temp, nil)
+	if rerr := w.remove(temp); err == nil {
+		err = rerr
+	}
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err // without the temporary name
+	}
+	if err != nil {
+		return fmt.Errorf("no file can be made in %s: %w; name another folder with --out", filepath.Join(w.folder, filepath.FromSlash(dir)), err)
+	}
+	return nil
 }
 
 // look says whether the file is there with these bytes; one that flow did not write is an error.

@@ -118,6 +118,43 @@ func TestWriteSparesOthersFiles(t *testing.T) {
 	}
 }
 
+// TestCheckTriesTheFolder before hours of work, and leaves nothing there; a picture that is there may be right as it is.
+func TestCheckTriesTheFolder(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w := openWriter(t, dir, false)
+	if err := w.check([]plan.Output{{Name: "p", Path: "new/deep/p.png"}, {Name: "q", Path: "q.png"}}); err != nil {
+		t.Errorf("a folder that takes files: %v", err)
+	}
+	if got := tree(t, dir); !slices.Equal(got, []string{"file"}) {
+		t.Errorf("files %v", got)
+	}
+	if err := w.check([]plan.Output{{Name: "p", Path: "file/p.png"}}); err == nil || !strings.Contains(err.Error(), `output "p": `) {
+		t.Errorf("below a file: %v", err)
+	}
+	out := plan.Output{Name: "p", Path: "out/p.png"}
+	if _, err := w.write(out, picture(1)); err != nil {
+		t.Fatal(err)
+	}
+	sealed := filepath.Join(dir, "out")
+	if err := os.Chmod(sealed, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(sealed, 0o755) })
+	if err := w.check([]plan.Output{out}); err != nil {
+		t.Errorf("a picture that is there: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(sealed, "x"), nil, 0o644); err == nil {
+		t.Skip("this user may write anywhere")
+	}
+	out.Path = "out/deep/new.png"
+	if err := w.check([]plan.Output{out}); err == nil || !strings.Contains(err.Error(), "no file can be made in "+sealed+": permission denied; name another folder with --out") {
+		t.Errorf("a folder that takes no files: %v", err)
+	}
+}
+
 // TestWriteFollowsNoLink out of the folder, nor through a file's own name.
 func TestWriteFollowsNoLink(t *testing.T) {
 	if runtime.GOOS == "windows" {
