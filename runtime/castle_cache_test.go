@@ -21,7 +21,7 @@ const (
 	allHit = "text:hit noise:hit latents:hit image:hit "
 )
 
-func (o *outcome) want(t *testing.T, what, states string) {
+func (o *outcome) want(t testing.TB, what, states string) {
 	t.Helper()
 	if o.states != states {
 		t.Errorf("%s: %s", what, o.states)

@@ -92,16 +92,22 @@ func TestWeightsChangeDuringDenoise(t *testing.T) {
 			must(os.WriteFile(path, whole, 0o644))
 		}
 	}
+	s.mended()
+}
+
+// mended demands that the file as it was gives the picture of a clean store, from what the store holds.
+func (s *studio) mended() {
+	s.t.Helper()
 	s.remembered()
-	mended, err := s.try(t.Context(), castleexample.Workflow, "size=64", "steps=6")
-	if err != nil || mended.Err != nil {
-		t.Fatal(err, mended.Err)
+	params := []string{"size=64", "steps=6"}
+	got, err := s.try(s.t.Context(), castleexample.Workflow, params...)
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	mended.want(t, "with the file as it was", "text:hit noise:hit latents:ran image:ran ")
-	clean := newStudio(t)
-	want, err := clean.try(t.Context(), castleexample.Workflow, "size=64", "steps=6")
-	if err != nil || !bytes.Equal(mended.picture, want.picture) {
-		t.Errorf("another picture than in a clean store: %v", err)
+	got.want(s.t, "with the file as it was", "text:hit noise:hit latents:ran image:ran ")
+	want, err := newStudio(s.t).try(s.t.Context(), castleexample.Workflow, params...)
+	if err != nil || got.Err != nil || !bytes.Equal(got.picture, want.picture) {
+		s.t.Errorf("another picture than in a clean store: %v, %v", err, got.Err)
 	}
 }
 
@@ -153,25 +159,7 @@ func TestWeightsCutAtRandom(t *testing.T) {
 		if err := os.RemoveAll(s.store); err != nil {
 			t.Fatal(err)
 		}
-		cut := make(chan error, 1)
-		wait := time.Duration(rnd.Int64N(int64(120 * time.Millisecond)))
-		size := rnd.Int64N(int64(len(whole)))
-		started := make(chan struct{})
-		s.hook = func(e event.Event) {
-			if e.Type == event.RunStarted {
-				close(started)
-			}
-		}
-		go func() {
-			<-started
-			time.Sleep(wait)
-			cut <- os.Truncate(path, size)
-		}()
-		out, err := s.try(context.WithoutCancel(t.Context()), castleexample.Workflow, small...)
-		if err := errors.Join(err, <-cut); err != nil {
-			t.Fatal(err)
-		}
-		s.hook = nil
+		out := s.cut(path, rnd.Int64N(int64(len(whole))), time.Duration(rnd.Int64N(int64(120*time.Millisecond))))
 		if out.Err != nil {
 			failed++
 			if !strings.Contains(out.Err.Error(), path) {
@@ -184,14 +172,39 @@ func TestWeightsCutAtRandom(t *testing.T) {
 			t.Fatal(err)
 		}
 		again, err := s.try(t.Context(), castleexample.Workflow, small...)
-		if err != nil || again.Err != nil || !bytes.Equal(again.picture, want.picture) {
-			t.Errorf("round %d: the next run trusts the store wrongly: %v, %v", i, err, again.Err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again.Err != nil || !bytes.Equal(again.picture, want.picture) {
+			t.Errorf("round %d: the next run trusts the store wrongly: %v", i, again.Err)
 		}
 	}
 	t.Logf("%d of %d runs failed", failed, rounds)
 	if failed == 0 {
 		t.Error("no run failed: the test does not test")
 	}
+}
+
+// cut runs the castle and cuts a file to a size some time after the run's start.
+func (s *studio) cut(path string, size int64, wait time.Duration) *outcome {
+	s.t.Helper()
+	started, done := make(chan struct{}), make(chan error, 1)
+	s.hook = func(e event.Event) {
+		if e.Type == event.RunStarted {
+			close(started)
+		}
+	}
+	go func() {
+		<-started
+		time.Sleep(wait)
+		done <- os.Truncate(path, size)
+	}()
+	out, err := s.try(context.WithoutCancel(s.t.Context()), castleexample.Workflow, small...)
+	s.hook = nil
+	if err := errors.Join(err, <-done); err != nil {
+		s.t.Fatal(err)
+	}
+	return out
 }
 
 // TestInterruptedCastle stops between two kernels, within a second.

@@ -167,10 +167,12 @@ func TestReadOnlyWithoutFolder(t *testing.T) {
 	}
 }
 
+// refuse is a fault of every operation.
+func refuse(err error) func(op, name string) error {
+	return func(string, string) error { return err }
+}
+
 func TestOpenOrMemory(t *testing.T) {
-	refuse := func(err error) func(op, name string) error {
-		return func(string, string) error { return err }
-	}
 	dir := t.TempDir()
 	w := mustOpen(t, dir, Options{})
 	sample(1).mustPut(t, w)

@@ -34,12 +34,16 @@ func layout(t *testing.T, root string, entries ...string) {
 	}
 }
 
-func TestFinder(t *testing.T) {
+// Folders of a hub cache in finderTree.
+const hub, snapshot = "hub/models--a--b", "hub/models--a--b/snapshots/1"
+
+// finderTree makes a workflow's folder with others beside it, and links of every sort between them.
+func finderTree(t *testing.T) string {
+	t.Helper()
 	root, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	const hub, snapshot = "hub/models--a--b", "hub/models--a--b/snapshots/1"
 	layout(t, root,
 		"flow/in.png", "flow/model/unet/x.safetensors", "models/other.safetensors", "models/in.png", "secret/key", "secret/model/unet/x.safetensors",
 		hub+"/blobs/77", hub+"/refs/main", "hub/models--c/blobs/88",
@@ -49,6 +53,11 @@ func TestFinder(t *testing.T) {
 		"flow/trap/unet/x.safetensors -> ../../../secret/key", "flow/deep/unet -> ../../secret/model/unet", "flow/harmless/unet/x -> ../../model/unet/x.safetensors", "flow/harmless/old -> gone",
 		"flow/around/self -> ../around", "flow/repo/.git/x -> ../../../secret/key", "flow/chain -> near", "alias -> flow",
 	)
+	return root
+}
+
+func TestFinder(t *testing.T) {
+	root := finderTree(t)
 	at := func(p string) string { return filepath.Join(root, filepath.FromSlash(p)) }
 	flow := func(f Finder) *Finder { f.Folder = at("flow"); return &f }
 	for name, tt := range map[string]struct {

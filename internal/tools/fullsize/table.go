@@ -64,6 +64,12 @@ func print(w io.Writer, dir string, list []measured) error {
 		fmt.Fprintf(w, "| %s | flow %s | %.1f s | %.1f GB | %.1f GB | %.2f GB |\n", m.Part, m.Precision, m.Seconds,
 			float64(m.Peak.Resident)/gb, float64(m.Peak.Private)/gb, float64(m.Planned)/gb)
 	}
+	printBlocks(w, list)
+	return broken
+}
+
+// printBlocks writes the difference of every block of the UNet.
+func printBlocks(w io.Writer, list []measured) {
 	fmt.Fprintf(w, "\n| block of the UNet | fp32 | bf16 |\n|---|--:|--:|\n")
 	half := make(map[string]float64)
 	for _, m := range list {
@@ -80,7 +86,6 @@ func print(w io.Writer, dir string, list []measured) error {
 			}
 		}
 	}
-	return broken
 }
 
 // result finds what a part is for.
