@@ -114,7 +114,7 @@ func (a *app) benchWarnings(file string, differ, alone []string) {
 		fmt.Fprintf(a.err, "warning: %s was made with other settings: %s\n", file, strings.Join(differ, ", "))
 	}
 	if len(alone) > 0 {
-		fmt.Fprintf(a.err, "not compared, since one of the two lacks it: %s\n", few(alone))
+		fmt.Fprintf(a.err, "not compared, since one of the two lacks it: %s\n", strings.Join(alone, "; "))
 	}
 }
 
@@ -149,8 +149,8 @@ func (f *benchFlags) options() (bench.Options, error) {
 	if err := w.check(); err != nil {
 		return opt, err
 	}
-	if f.precision == program.BF16.String() {
-		opt.Precision = program.BF16
+	if opt.Precision = program.BF16; f.precision == program.F32.String() {
+		opt.Precision = program.F32
 	}
 	opt.Memory, err = w.limit()
 	return opt, err
@@ -217,7 +217,7 @@ func openBenchModel(name string) (m *bench.Model, done func(), err error) {
 	return bench.Opened(name, files), func() { _ = files.Close(); remove() }, nil
 }
 
-// benchProgress shows what is at work: a line that changes on a terminal, or a line for each thing.
+// benchProgress shows what is at work: a line that changes on a terminal, or a line for each thing and one more every half a minute.
 type benchProgress struct {
 	w     io.Writer
 	width func() int // nil where w is no terminal
@@ -228,10 +228,15 @@ type benchProgress struct {
 func (p *benchProgress) at(row string, done, total int) {
 	now := time.Now()
 	if p.width == nil {
-		if row != p.row {
+		switch {
+		case row != p.row:
 			fmt.Fprintln(p.w, "measuring "+row)
+		case now.Sub(p.shown) > 30*time.Second:
+			fmt.Fprintf(p.w, "measuring %s: %d%%\n", row, 100*done/max(total, 1))
+		default:
+			return
 		}
-		p.row = row
+		p.row, p.shown = row, now
 		return
 	}
 	if row == p.row && now.Sub(p.shown) < 100*time.Millisecond {

@@ -270,6 +270,18 @@ func TestSynthetic(t *testing.T) {
 	}
 }
 
+// A result that is not a number is seen.
+func TestFinite(t *testing.T) {
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		if allFinite(map[string]program.Tensor{"a": {F: []float32{1, 2}}, "b": {F: []float32{1, float32(v), 2}}}) {
+			t.Errorf("%v passes", v)
+		}
+	}
+	if !allFinite(map[string]program.Tensor{"a": {F: []float32{1, -math.MaxFloat32}}, "ids": {I: []int32{1}}}) {
+		t.Error("numbers do not pass")
+	}
+}
+
 // A run that is interrupted ends with the context's error.
 func TestInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
