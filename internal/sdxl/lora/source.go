@@ -3,6 +3,8 @@ package lora
 import (
 	"encoding/binary"
 	"math"
+	"runtime"
+	"sync/atomic"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/weights"
@@ -13,6 +15,18 @@ import (
 type Source struct {
 	*weights.Bundle
 	changes map[string][]change // by the weight's full name
+	garbage atomic.Int64        // bytes that merging left behind since they were last collected
+}
+
+// mostGarbage bounds what merging leaves behind. The collector alone would let it grow to the size of all that is merged.
+const mostGarbage = 64 << 20
+
+// collect frees what merging a weight of n elements left behind: its value, the changes and the matrices that they are made of.
+func (s *Source) collect(n int) {
+	if s.garbage.Add(8*4*int64(n)) >= mostGarbage {
+		s.garbage.Store(0)
+		runtime.GC()
+	}
 }
 
 // change is what one layer of a LoRA adds to a weight or a bias.
@@ -50,7 +64,11 @@ func (s *Source) Weight(name string) (program.WeightData, error) {
 	if err := s.Guard(func() error { widen(base, w); return nil }); err != nil {
 		return w, err
 	}
-	sum := append([]float64(nil), base...)
+	defer s.collect(len(base))
+	sum := base
+	if len(changes) > 1 {
+		sum = append([]float64(nil), base...)
+	}
 	for _, c := range changes {
 		delta, err := c.delta(base, w.Shape)
 		if err != nil {
