@@ -117,6 +117,9 @@ func TestCheckMemory(t *testing.T) {
 			t.Errorf("limit %d: %v", limit, err)
 		}
 	}
+	if err := CheckMemory(rows, 1); err == nil || !strings.Contains(err.Error(), `node "image" needs 67 MB`) {
+		t.Errorf("not the step that needs most: %v", err)
+	}
 	err := CheckMemory(rows, need-1)
 	if err == nil || !strings.Contains(err.Error(), `node "image" needs 67 MB of memory and the run may use 67 MB`) || !strings.Contains(err.Error(), "--memory") {
 		t.Errorf("%v", err)

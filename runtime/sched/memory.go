@@ -99,17 +99,22 @@ func bytes(n int64) string {
 	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
 
-// CheckMemory compares the planned peak of the steps that may run with a limit in bytes; 0 is no limit.
+// CheckMemory compares the planned peak of the steps that may run with a limit in bytes; 0 is no limit. The error names the
+// step that needs most.
 func CheckMemory(rows []Row, limit int64) error {
 	if limit <= 0 {
 		return nil
 	}
+	most := MemoryError{Limit: limit}
 	for _, row := range rows {
-		if need := row.Peak + baseBytes; row.mayRun() && need > limit {
-			return &MemoryError{row.Step.Name, need, limit}
+		if need := row.Peak + baseBytes; row.mayRun() && need > max(limit, most.Need) {
+			most.Node, most.Need = row.Step.Name, need
 		}
 	}
-	return nil
+	if most.Node == "" {
+		return nil
+	}
+	return &most
 }
 
 // baseBytes is what the process takes beside a step's own memory: program, vocabulary, buffers.
