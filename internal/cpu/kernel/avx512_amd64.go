@@ -31,6 +31,27 @@ func pairsBF16(dst, x *float32, n int)
 //go:noescape
 func pairLinesBF16(dst, x *float32, step, pairs int)
 
+// wordsF16 makes a multiple of 16 words of each of 16 rows, step bytes apart, columns of NR.
+//
+//go:noescape
+func wordsF16(dst *float32, src *byte, step, n int)
+
+// transposeWords is for fp16; words beyond a multiple of 16 go the other way.
+func transposeWords(dst []float32, w *Weight, at, step, n int) bool {
+	if w.Format != F16 || n%16 != 0 || n == 0 {
+		return false
+	}
+	_, _ = dst[n*NR-1], w.Data[2*(at+(NR-1)*step+2*n)-1]
+	for e := 0; e < n; {
+		k := min(n-e, mostElements/NR/2)
+		for j := 0; j < NR; j += 16 {
+			wordsF16(&dst[e*NR+j], &w.Data[2*(at+j*step+2*e)], 2*step, k)
+		}
+		e += k
+	}
+	return true
+}
+
 func productF32AVX512(acc *Tile, x [][MR][]float32, w Panel, n, rows, cols int) {
 	inCalls(acc, x, w, n, rows, cols, func(acc *Tile, x [][MR][]float32, w Panel, n, rows, cols int) {
 		if cols > 16 {

@@ -48,6 +48,9 @@ func (t *Tier) Pack(dst Panel, scratch []float32, w *Weight, from, c, n0, n int,
 		columns(dst, w, at, step, c)
 		return
 	}
+	if w.Taps == 1 && n-n0 >= NR && t.TransposeWords != nil && c%2 == 0 && t.TransposeWords(dst, w, at, step, words) {
+		return
+	}
 	each := max(2, packSquare/w.Taps) &^ 1
 	for ch := 0; ch < c; ch += each {
 		k := min(each, c-ch)

@@ -43,7 +43,10 @@ type Tier struct {
 	// Transpose widens n elements from each of NR rows of a weight, step elements apart, the first at
 	// element at: dst[e*NR+j] = w[at+j*step+e].
 	Transpose func(dst []float32, w *Weight, at, step, n int)
-	// Columns does the same for n elements of the first rows (at most NR) rows of x; the others are zero.
+	// TransposeWords does the same for n words of two channels, 2*n elements of each row, rounded to bf16; nil where
+	// Transpose and PairLines do it, and false where the format is none of its own.
+	TransposeWords func(dst []float32, w *Weight, at, step, n int) bool
+	// Columns does what Transpose does, for n elements of the first rows (at most NR) rows of x; the others are zero.
 	Columns func(dst, x []float32, step, n, rows int)
 }
 

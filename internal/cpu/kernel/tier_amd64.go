@@ -21,6 +21,7 @@ var AVX512 = AVX2.with("avx512", productF32AVX512, productBF16AVX512, bf16AVX512
 var AVX512BF16 = func() Tier {
 	t := AVX2.with("avx512bf16", productF32AVX512, productBF16Dot, bf16DotAVX512whole)
 	t.Pairs, t.PairLines = pairsBy(16, pairsBF16), linesBy(pairLinesBF16)
+	t.TransposeWords = transposeWords
 	return t
 }()
 

@@ -241,6 +241,23 @@ func TestPack(t *testing.T) {
 	}
 }
 
+// TestPackWholeSquares covers the shapes that tiers pack in squares of words: all bits of fp16 numbers are met.
+func TestPackWholeSquares(t *testing.T) {
+	for _, tier := range otherTiers(t) {
+		for _, c := range []int{32, 64, 96, 512, 1024, 1056} {
+			for from := range 3 {
+				w := &Weight{Format: F16, C: c + from, Taps: 1, Data: make([]byte, 2*(c+from)*2*NR)}
+				for i := range len(w.Data) / 2 {
+					binary.LittleEndian.PutUint16(w.Data[2*i:], uint16(i*40503))
+				}
+				comparePack(t, &tier, w, from, c, 0, 2*NR, true)
+				comparePack(t, &tier, w, from, c, NR, 2*NR, true)
+				comparePack(t, &tier, w, 0, c, NR, 2*NR-1, true)
+			}
+		}
+	}
+}
+
 func randomWeight(r *rand.Rand, format Format, outs, c, taps int) *Weight {
 	size := [...]int{F32: 4, F16: 2, BF16: 2, F64: 8}[format]
 	w := &Weight{Data: make([]byte, outs*c*taps*size), Format: format, C: c, Taps: taps}

@@ -57,7 +57,7 @@ func main() {
 	for name, write := range map[string]func(*asm){
 		"products_avx2_amd64.s":       productsAVX2,
 		"products_avx512_amd64.s":     productsAVX512,
-		"products_avx512bf16_amd64.s": func(a *asm) { productsBF16(a); pairsBF16(a) },
+		"products_avx512bf16_amd64.s": func(a *asm) { productsBF16(a); pairsBF16(a); wordsF16(a) },
 		"functions_avx2_amd64.s":      functions,
 		"norms_avx2_amd64.s":          norms,
 		"transpose_avx2_amd64.s":      transposes,
