@@ -32,53 +32,51 @@ func ofTwo(f func(dst, x, y *float32, n int)) func(dst, x, y []float32) {
 	}
 }
 
-func scaleMaxInCalls(s []float32, scale float32) float32 {
-	if len(s) == 0 || len(s) > mostElements {
-		return scaleMax(s, scale)
-	}
-	return scaleMaxAVX2(&s[0], len(s), scale)
-}
-
-func exp2SumInCalls(s []float32, top float32) float32 {
-	if len(s) == 0 || len(s) > mostElements {
-		return exp2Sum(s, top)
-	}
-	return exp2SumAVX2(&s[0], len(s), top)
-}
-
-func sumInCalls(x []float32) float32 {
-	if len(x) == 0 || len(x) > mostElements {
-		return sum(x)
-	}
-	return sumAVX2(&x[0], len(x))
-}
-
-func squaresInCalls(x []float32, mean float32) float32 {
-	if len(x) == 0 || len(x) > mostElements {
-		return squares(x, mean)
-	}
-	return squaresAVX2(&x[0], len(x), mean)
-}
-
-func normalizeInCalls(dst, x, gamma, beta []float32, mean, rstd float32) {
-	dst, gamma, beta = dst[:len(x)], gamma[:len(x)], beta[:len(x)]
-	for len(x) > 0 {
-		n := min(len(x), mostElements)
-		normalizeAVX2(&dst[0], &x[0], &gamma[0], &beta[0], n, mean, rstd)
-		dst, x, gamma, beta = dst[n:], x[n:], gamma[n:], beta[n:]
+// withNumber makes ScaleMax, Exp2Sum or Squares of a limited and unchecked function; plain is for what is beyond its limits.
+func withNumber(f func(s *float32, n int, v float32) float32, plain func(s []float32, v float32) float32) func(s []float32, v float32) float32 {
+	return func(s []float32, v float32) float32 {
+		if len(s) == 0 || len(s) > mostElements {
+			return plain(s, v)
+		}
+		return f(&s[0], len(s), v)
 	}
 }
 
-func scaleInCalls(dst []float32, dstStride int, x []float32, xStride int, a, b []float32, pixels int) {
-	n := len(a)
-	if n == 0 || pixels == 0 {
-		return
+// sumBy makes Sum.
+func sumBy(f func(x *float32, n int) float32) func(x []float32) float32 {
+	return func(x []float32) float32 {
+		if len(x) == 0 || len(x) > mostElements {
+			return sum(x)
+		}
+		return f(&x[0], len(x))
 	}
-	_, _, _ = dst[(pixels-1)*dstStride+n-1], x[(pixels-1)*xStride+n-1], b[n-1]
-	for p := 0; p < pixels; {
-		k := min(pixels-p, max(1, mostElements/n))
-		scaleAVX2(&dst[p*dstStride], &x[p*xStride], dstStride, xStride, &a[0], &b[0], n, k)
-		p += k
+}
+
+// normalizeBy makes Normalize.
+func normalizeBy(f func(dst, x, gamma, beta *float32, n int, mean, rstd float32)) func(dst, x, gamma, beta []float32, mean, rstd float32) {
+	return func(dst, x, gamma, beta []float32, mean, rstd float32) {
+		dst, gamma, beta = dst[:len(x)], gamma[:len(x)], beta[:len(x)]
+		for len(x) > 0 {
+			n := min(len(x), mostElements)
+			f(&dst[0], &x[0], &gamma[0], &beta[0], n, mean, rstd)
+			dst, x, gamma, beta = dst[n:], x[n:], gamma[n:], beta[n:]
+		}
+	}
+}
+
+// scaleBy makes Scale.
+func scaleBy(f func(dst, x *float32, dstStride, xStride int, a, b *float32, n, pixels int)) func(dst []float32, dstStride int, x []float32, xStride int, a, b []float32, pixels int) {
+	return func(dst []float32, dstStride int, x []float32, xStride int, a, b []float32, pixels int) {
+		n := len(a)
+		if n == 0 || pixels == 0 {
+			return
+		}
+		_, _, _ = dst[(pixels-1)*dstStride+n-1], x[(pixels-1)*xStride+n-1], b[n-1]
+		for p := 0; p < pixels; {
+			k := min(pixels-p, max(1, mostElements/n))
+			f(&dst[p*dstStride], &x[p*xStride], dstStride, xStride, &a[0], &b[0], n, k)
+			p += k
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import "fmt"
 // functions writes the pointwise functions.
 func functions(a *asm) {
 	unary := func(name string, f func(a *asm)) {
+		name += suffix()
 		a.func_("func "+name+"(dst, x *float32, n int)", name, 0, 24)
 		a.op("MOVQ", arg("dst", 0), "DI")
 		a.op("MOVQ", arg("x", 8), "SI")
@@ -19,24 +20,27 @@ func functions(a *asm) {
 		})
 		a.end()
 	}
-	pairs(a)
-	pairLinesAVX2(a)
-	unary("siluAVX2", func(a *asm) {
+	if !wide {
+		pairs(a)
+		pairLinesAVX2(a)
+	}
+	unary("silu", func(a *asm) {
 		a.xor(y(0), bits(1<<31), y(1))
 		a.exp(y(1))
 		a.add(y(1), num(1), y(1))
 		a.div(y(0), y(1), y(0))
 	})
-	unary("quickGELUAVX2", func(a *asm) {
+	unary("quickGELU", func(a *asm) {
 		a.mul(y(0), num(1.702), y(1))
 		a.xor(y(1), bits(1<<31), y(1))
 		a.exp(y(1))
 		a.add(y(1), num(1), y(1))
 		a.div(y(0), y(1), y(0))
 	})
-	unary("geluAVX2", func(a *asm) { a.gelu(y(0)) })
+	unary("gelu", func(a *asm) { a.gelu(y(0)) })
 
 	binary := func(name string, f func(a *asm)) {
+		name += suffix()
 		a.func_("func "+name+"(dst, x, y *float32, n int)", name, 0, 32)
 		a.op("MOVQ", arg("dst", 0), "DI")
 		a.op("MOVQ", arg("x", 8), "SI")
@@ -50,8 +54,8 @@ func functions(a *asm) {
 		})
 		a.end()
 	}
-	binary("addAVX2", func(a *asm) { a.add(y(7), y(0), y(0)) })
-	binary("mulGELUAVX2", func(a *asm) {
+	binary("add", func(a *asm) { a.add(y(7), y(0), y(0)) })
+	binary("mulGELU", func(a *asm) {
 		a.gelu(y(0))
 		a.mul(y(7), y(0), y(0))
 	})
@@ -147,9 +151,9 @@ func (a *asm) power(v, p, n, t string, low, high float32) {
 	a.op("VPSLLD", imm(23), n, n)
 	a.mul(p, n, p)
 	a.compare(greaterOrEqual, p, num(0x1p-126), t)
-	a.and(p, t, p)
+	a.keep(t, p)
 	a.compare(greaterOrEqual, v, num(low), t)
-	a.and(p, t, p)
+	a.keep(t, p)
 	a.compare(greaterThan, v, num(high), t)
 	a.load(bits(0x7f800000), n)
 	a.choose(t, n, p)
@@ -232,32 +236,30 @@ func (a *asm) gelu(v string) {
 
 // softmax writes the two passes over a block of scores.
 func softmax(a *asm) {
-	a.func_("func scaleMaxAVX2(s *float32, n int, scale float32) float32", "scaleMaxAVX2", 0, 28)
+	a.func_("func scaleMax"+suffix()+"(s *float32, n int, scale float32) float32", "scaleMax"+suffix(), 0, 28)
 	a.op("MOVQ", arg("s", 0), "SI")
 	a.op("MOVQ", arg("n", 8), "CX")
 	a.op("VBROADCASTSS", arg("scale", 16), y(1))
 	a.load(bits(0xff800000), y(2)) // maxima
-	a.xor(y(3), y(3), y(3))        // where a NaN was
+	a.noNaN()
 	a.elements("", "CX", []string{"SI"}, func(tail bool) {
 		a.get(tail, "(SI)", y(0))
 		a.mul(y(0), y(1), y(0))
 		a.put(tail, y(0), "(SI)")
-		a.compare(unordered, y(0), y(0), y(4))
+		a.addNaN(tail)
 		if tail { // lanes beyond the end are no candidates
 			a.load(bits(0xff800000), y(5))
-			a.op("VBLENDVPS", y(15), y(0), y(5), y(0))
-			a.and(y(4), y(15), y(4))
+			a.choose(y(15), y(0), y(5))
+			a.load(y(5), y(0))
 		}
-		a.or(y(3), y(4), y(3))
 		a.op("VMAXPS", y(2), y(0), y(2))
 	})
-	a.op("VEXTRACTF128", imm(1), y(2), x(4))
-	a.op("VMAXPS", x(4), x(2), x(2))
+	a.halve("VMAXPS", 2, 4)
 	a.op("VMOVHLPS", x(2), x(2), x(4))
 	a.op("VMAXPS", x(4), x(2), x(2))
 	a.op("VMOVSHDUP", x(2), x(4))
 	a.op("VMAXPS", x(4), x(2), x(2))
-	a.op("VMOVMSKPS", y(3), "AX")
+	a.op(map[bool]string{false: "VMOVMSKPS", true: "KMOVW"}[wide], mask(y(3)), "AX")
 	a.op("TESTL", "AX", "AX")
 	a.op("JEQ", "numbers")
 	a.load(bits(0x7fc00000), y(2))
@@ -265,7 +267,7 @@ func softmax(a *asm) {
 	a.op("VMOVSS", x(2), arg("ret", 24))
 	a.end()
 
-	a.func_("func exp2SumAVX2(s *float32, n int, top float32) float32", "exp2SumAVX2", 0, 28)
+	a.func_("func exp2Sum"+suffix()+"(s *float32, n int, top float32) float32", "exp2Sum"+suffix(), 0, 28)
 	a.op("MOVQ", arg("s", 0), "SI")
 	a.op("MOVQ", arg("n", 8), "CX")
 	a.op("VBROADCASTSS", arg("top", 16), y(1))
@@ -275,7 +277,7 @@ func softmax(a *asm) {
 		a.exp2(y(0))
 		a.put(tail, y(0), "(SI)")
 		if tail {
-			a.and(y(0), y(15), y(0))
+			a.keep(y(15), y(0))
 		}
 		a.add(sum, y(0), sum)
 	})
@@ -283,10 +285,15 @@ func softmax(a *asm) {
 	a.end()
 }
 
-// lanes writes a reduction in 16 lanes, Y2 and Y3, joined at the end in X2. body adds one
+// lanes writes a reduction in 16 lanes, Z2 or Y2 and Y3, joined at the end in X2. body adds one
 // vector to sum; in a tail it adds +0 in the lanes beyond the end.
 func (a *asm) lanes(pointer, count string, body func(tail bool, sum string)) {
 	a.xor(y(2), y(2), y(2))
+	if wide {
+		a.elements("", count, []string{pointer}, func(tail bool) { body(tail, y(2)) })
+		a.joinLanes()
+		return
+	}
 	a.xor(y(3), y(3), y(3))
 	a.op("SUBQ", imm(16), count)
 	a.op("JLT", "lane8")
@@ -314,10 +321,48 @@ func (a *asm) lanes(pointer, count string, body func(tail bool, sum string)) {
 	body(true, y(2))
 	a.label("join")
 	a.add(y(2), y(3), y(2))
-	a.op("VEXTRACTF128", imm(1), y(2), x(3))
-	a.op("VADDPS", x(3), x(2), x(2))
+	a.joinLanes()
+}
+
+// joinLanes adds the parts of a vector of sums, Y2, to X2.
+func (a *asm) joinLanes() {
+	a.halve("VADDPS", 2, 3)
 	a.op("VMOVHLPS", x(2), x(2), x(3))
 	a.op("VADDPS", x(3), x(2), x(2))
 	a.op("VMOVSHDUP", x(2), x(3))
 	a.op("VADDSS", x(3), x(2), x(2))
+}
+
+// halve joins the upper parts of register v to the lowest quarter or half by f; it spoils t.
+func (a *asm) halve(f string, v, t int) {
+	if wide {
+		a.op("VEXTRACTF64X4", imm(1), z(v), fmt.Sprintf("Y%d", t))
+		a.op(f, fmt.Sprintf("Y%d", t), fmt.Sprintf("Y%d", v), fmt.Sprintf("Y%d", v))
+	}
+	a.op("VEXTRACTF128", imm(1), fmt.Sprintf("Y%d", v), x(t))
+	a.op(f, x(t), x(v), x(v))
+}
+
+// noNaN and addNaN keep in Y3, or the mask in its place, where Y0 was NaN; they spoil Y4.
+func (a *asm) noNaN() {
+	if wide {
+		a.op("KXORW", mask(y(3)), mask(y(3)), mask(y(3)))
+		return
+	}
+	a.xor(y(3), y(3), y(3))
+}
+
+func (a *asm) addNaN(tail bool) {
+	a.compare(unordered, y(0), y(0), y(4))
+	if wide {
+		if tail {
+			a.op("KANDW", mask(y(15)), mask(y(4)), mask(y(4)))
+		}
+		a.op("KORW", mask(y(4)), mask(y(3)), mask(y(3)))
+		return
+	}
+	if tail {
+		a.and(y(4), y(15), y(4))
+	}
+	a.or(y(3), y(4), y(3))
 }

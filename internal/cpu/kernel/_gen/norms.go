@@ -2,7 +2,7 @@ package main
 
 // norms writes the parts of group norm and layer norm.
 func norms(a *asm) {
-	a.func_("func sumAVX2(x *float32, n int) float32", "sumAVX2", 0, 20)
+	a.func_("func sum"+suffix()+"(x *float32, n int) float32", "sum"+suffix(), 0, 20)
 	a.op("MOVQ", arg("x", 0), "SI")
 	a.op("MOVQ", arg("n", 8), "CX")
 	a.lanes("SI", "CX", func(tail bool, sum string) {
@@ -12,7 +12,7 @@ func norms(a *asm) {
 	a.op("VMOVSS", x(2), arg("ret", 16))
 	a.end()
 
-	a.func_("func squaresAVX2(x *float32, n int, mean float32) float32", "squaresAVX2", 0, 28)
+	a.func_("func squares"+suffix()+"(x *float32, n int, mean float32) float32", "squares"+suffix(), 0, 28)
 	a.op("MOVQ", arg("x", 0), "SI")
 	a.op("MOVQ", arg("n", 8), "CX")
 	a.op("VBROADCASTSS", arg("mean", 16), y(1))
@@ -20,14 +20,14 @@ func norms(a *asm) {
 		a.get(tail, "(SI)", y(0))
 		a.sub(y(0), y(1), y(0))
 		if tail {
-			a.and(y(0), y(15), y(0))
+			a.keep(y(15), y(0))
 		}
 		a.addMul(y(0), y(0), sum)
 	})
 	a.op("VMOVSS", x(2), arg("ret", 24))
 	a.end()
 
-	a.func_("func normalizeAVX2(dst, x, gamma, beta *float32, n int, mean, rstd float32)", "normalizeAVX2", 0, 48)
+	a.func_("func normalize"+suffix()+"(dst, x, gamma, beta *float32, n int, mean, rstd float32)", "normalize"+suffix(), 0, 48)
 	a.op("MOVQ", arg("dst", 0), "DI")
 	a.op("MOVQ", arg("x", 8), "SI")
 	a.op("MOVQ", arg("gamma", 16), "DX")
@@ -46,12 +46,11 @@ func norms(a *asm) {
 	})
 	a.end()
 	scale(a)
-	moments(a)
 }
 
 // scale writes fma(x, a, b) by channel.
 func scale(a *asm) {
-	a.func_("func scaleAVX2(dst, x *float32, dstStride, xStride int, a, b *float32, n, pixels int)", "scaleAVX2", 0, 64)
+	a.func_("func scale"+suffix()+"(dst, x *float32, dstStride, xStride int, a, b *float32, n, pixels int)", "scale"+suffix(), 0, 64)
 	a.op("MOVQ", arg("dst", 0), "R8")
 	a.op("MOVQ", arg("x", 8), "R9")
 	a.op("MOVQ", arg("dstStride", 16), "R10")

@@ -13,6 +13,46 @@ type table struct {
 
 var constants = table{index: map[uint32]int{}}
 
+// wide says that vectors are of 64 bytes, with masks in K registers, and not of 32.
+var wide bool
+
+// vector is the size of a vector in bytes.
+func vector() int {
+	if wide {
+		return 64
+	}
+	return 32
+}
+
+// suffix ends the names of functions.
+func suffix() string {
+	if wide {
+		return "AVX512"
+	}
+	return "AVX2"
+}
+
+// y is the name of a vector register, x that of its lowest quarter or half.
+func y(i int) string {
+	if wide {
+		return z(i)
+	}
+	return fmt.Sprintf("Y%d", i)
+}
+func x(i int) string { return fmt.Sprintf("X%d", i) }
+
+// mask is the register of the mask that a vector register stands for.
+func mask(reg string) string {
+	if !wide {
+		return reg
+	}
+	var i int
+	if _, err := fmt.Sscanf(reg, "Z%d", &i); err != nil {
+		panic(err)
+	}
+	return fmt.Sprintf("K%d", 1+i%7)
+}
+
 // bits is the address of a vector of an integer constant.
 func bits(v uint32) string {
 	i, ok := constants.index[v]
@@ -21,7 +61,7 @@ func bits(v uint32) string {
 		constants.index[v] = i
 		constants.bits = append(constants.bits, v)
 	}
-	return fmt.Sprintf("constants<>+%d(SB)", 32*i)
+	return fmt.Sprintf("constants<>+%d(SB)", vector()*i)
 }
 
 // num is the address of a vector of an fp32 constant.
@@ -31,11 +71,14 @@ func num(v float32) string { return bits(math.Float32bits(v)) }
 func (a *asm) data() {
 	a.WriteByte('\n')
 	for i, v := range constants.bits {
-		for j := range 4 {
-			fmt.Fprintf(a, "DATA constants<>+%d(SB)/8, $0x%08x%08x\n", 32*i+8*j, v, v)
+		for j := range vector() / 8 {
+			fmt.Fprintf(a, "DATA constants<>+%d(SB)/8, $0x%08x%08x\n", vector()*i+8*j, v, v)
 		}
 	}
-	fmt.Fprintf(a, "GLOBL constants<>(SB), RODATA|NOPTR, $%d\n\n", 32*len(constants.bits))
+	fmt.Fprintf(a, "GLOBL constants<>(SB), RODATA|NOPTR, $%d\n\n", vector()*len(constants.bits))
+	if wide {
+		return
+	}
 	for i := range 4 {
 		fmt.Fprintf(a, "DATA masks<>+%d(SB)/8, $0xffffffffffffffff\n", 8*i)
 	}
@@ -61,14 +104,36 @@ func (a *asm) xor(l, r, to string)    { a.op("VXORPS", r, l, to) }
 func (a *asm) horner(p, f, c string)  { a.op("VFMADD213PS", c, f, p) } // p = p*f + c
 func (a *asm) addMul(l, r, to string) { a.op("VFMADD231PS", r, l, to) }
 func (a *asm) compare(how int, l, r, to string) {
-	a.op("VCMPPS", imm(how), r, l, to)
+	a.op("VCMPPS", imm(how), r, l, mask(to))
 }
 
-// choose makes to = other where mask is set.
-func (a *asm) choose(mask, other, to string) { a.op("VBLENDVPS", mask, other, to, to) }
+// choose makes to = other where a mask is set.
+func (a *asm) choose(where, other, to string) {
+	if wide {
+		a.op("VBLENDMPS", other, to, mask(where), to)
+		return
+	}
+	a.op("VBLENDVPS", where, other, to, to)
+}
 
-// tailMask makes a mask of the first count (1..7) elements; it spoils AX and count.
+// keep makes v zero where a mask is not set.
+func (a *asm) keep(where, v string) {
+	if wide {
+		a.op("VMOVUPS.Z", v, mask(where), v)
+		return
+	}
+	a.and(v, where, v)
+}
+
+// tailMask makes a mask of the first count elements, fewer than a vector's, count being CX; it spoils AX and count.
 func (a *asm) tailMask(count, to string) {
+	if wide {
+		a.op("MOVQ", imm(1), "AX")
+		a.op("SHLQ", count, "AX")
+		a.op("DECQ", "AX")
+		a.op("KMOVW", "AX", mask(to))
+		return
+	}
 	a.op("LEAQ", "masks<>+32(SB)", "AX")
 	a.op("SHLQ", imm(2), count)
 	a.op("SUBQ", count, "AX")
@@ -76,23 +141,36 @@ func (a *asm) tailMask(count, to string) {
 }
 
 // masked loads and stores.
-func (a *asm) loadMasked(mask, from, to string)  { a.op("VMASKMOVPS", from, mask, to) }
-func (a *asm) storeMasked(mask, from, to string) { a.op("VMASKMOVPS", from, mask, to) }
+func (a *asm) loadMasked(where, from, to string) {
+	if wide {
+		a.op("VMOVUPS.Z", from, mask(where), to)
+		return
+	}
+	a.op("VMASKMOVPS", from, where, to)
+}
 
-// elements writes a loop over count elements, eight at a time: body gets whether the vector is
+func (a *asm) storeMasked(where, from, to string) {
+	if wide {
+		a.op("VMOVUPS", from, mask(where), to)
+		return
+	}
+	a.op("VMASKMOVPS", from, where, to)
+}
+
+// elements writes a loop over count elements, a vector at a time: body gets whether the vector is
 // the last, partial one, whose mask is in Y15. The pointers advance after each vector.
 func (a *asm) elements(name, count string, pointers []string, body func(tail bool)) {
-	a.op("SUBQ", imm(8), count)
+	a.op("SUBQ", imm(vector()/4), count)
 	a.op("JLT", name+"tail")
 	a.label(name + "loop")
 	body(false)
 	for _, p := range pointers {
-		a.op("ADDQ", imm(32), p)
+		a.op("ADDQ", imm(vector()), p)
 	}
-	a.op("SUBQ", imm(8), count)
+	a.op("SUBQ", imm(vector()/4), count)
 	a.op("JGE", name+"loop")
 	a.label(name + "tail")
-	a.op("ADDQ", imm(8), count)
+	a.op("ADDQ", imm(vector()/4), count)
 	a.op("JEQ", name+"done")
 	a.tailMask(count, y(15))
 	body(true)
