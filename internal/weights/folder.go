@@ -198,12 +198,18 @@ func (f format) parse(name string) (variant string, sharded, ok bool) {
 }
 
 // tokenizerFiles are what a CLIP tokenizer may consist of.
-var tokenizerFiles = []string{"vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"}
+var tokenizerFiles = []string{"vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json", fastTokenizer}
+
+// fastTokenizer is what transformers 5 saves in place of vocabulary and merges. Beside these it says nothing more, and is not read.
+const fastTokenizer = "tokenizer.json"
 
 // tokenizer reads the files of a tokenizer that are there; nil when none are.
 func (d *folder) tokenizer(name string) (map[string][]byte, error) {
 	var files map[string][]byte
 	for _, file := range tokenizerFiles {
+		if file == fastTokenizer && files["vocab.json"] != nil {
+			continue
+		}
 		data, err := readSmall(filepath.Join(d.path, name, file))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -137,7 +137,7 @@ func (m *Model) Component(name string) (*Component, error) {
 }
 
 // Tokenizer gives the files of "tokenizer" or "tokenizer_2" by their names:
-// vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json. It is nil
+// vocab.json, merges.txt (or tokenizer.json, where there are none), tokenizer_config.json, special_tokens_map.json. It is nil
 // for a model that carries none, such as a single file.
 func (m *Model) Tokenizer(name string) (map[string][]byte, error) {
 	if name != "tokenizer" && name != "tokenizer_2" {

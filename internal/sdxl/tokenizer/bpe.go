@@ -44,15 +44,34 @@ func parseVocab(data []byte) (map[string]int32, error) {
 	if err := json.Unmarshal(data, &vocab); err != nil {
 		return nil, fmt.Errorf("vocab.json: %w", err)
 	}
+	return vocab, checkVocab("vocab.json", vocab)
+}
+
+// checkVocab says what is wrong with the vocabulary of a file.
+func checkVocab(file string, vocab map[string]int32) error {
 	if len(vocab) == 0 {
-		return nil, fmt.Errorf("vocab.json: holds no symbols")
+		return fmt.Errorf("%s: holds no symbols", file)
 	}
 	for s, id := range vocab {
 		if id < 0 {
-			return nil, fmt.Errorf("vocab.json: symbol %q has the negative id %d", s, id)
+			return fmt.Errorf("%s: symbol %q has the negative id %d", file, s, id)
 		}
 	}
-	return vocab, nil
+	return nil
+}
+
+// addMerge gives a pair the next rank, unless it has one. The merged symbol must be in the vocabulary.
+func addMerge(merges map[[2]string]int, vocab map[string]int32, p [2]string) error {
+	if p[0] == "" || p[1] == "" || strings.Contains(p[0]+p[1], " ") {
+		return fmt.Errorf("want two symbols without spaces, found %q and %q", p[0], p[1])
+	}
+	if _, ok := vocab[p[0]+p[1]]; !ok {
+		return fmt.Errorf("the merged symbol %q is not in the vocabulary", p[0]+p[1])
+	}
+	if _, ok := merges[p]; !ok {
+		merges[p] = len(merges)
+	}
+	return nil
 }
 
 // parseMerges reads merges.txt: two symbols a line, after an optional line "#version".
@@ -65,15 +84,9 @@ func parseMerges(data []byte, vocab map[string]int32) (map[[2]string]int, error)
 		if line == "" || n == 1 && strings.HasPrefix(line, "#version") {
 			continue
 		}
-		a, b, ok := strings.Cut(line, " ")
-		if !ok || a == "" || b == "" || strings.Contains(b, " ") {
-			return nil, fmt.Errorf("merges.txt:%d: want two symbols with a space between, found %q", n, line)
-		}
-		if _, ok := vocab[a+b]; !ok {
-			return nil, fmt.Errorf("merges.txt:%d: the merged symbol %q is not in vocab.json", n, a+b)
-		}
-		if _, ok := merges[[2]string{a, b}]; !ok {
-			merges[[2]string{a, b}] = len(merges)
+		a, b, _ := strings.Cut(line, " ")
+		if err := addMerge(merges, vocab, [2]string{a, b}); err != nil {
+			return nil, fmt.Errorf("merges.txt:%d: %w", n, err)
 		}
 	}
 	if err := sc.Err(); err != nil {

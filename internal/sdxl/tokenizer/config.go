@@ -58,8 +58,8 @@ type configJSON struct {
 // maxLength bounds model_max_length; CLIP has 77, and transformers writes 1e30 for none.
 const maxLength = 1 << 12
 
-// parseConfig reads both files, either of which may be absent.
-func parseConfig(config, specials []byte) (*configuration, error) {
+// parseConfig reads both files, either of which may be absent; added are tokens of another file.
+func parseConfig(config, specials []byte, added []special) (*configuration, error) {
 	var c configJSON
 	if config != nil {
 		if err := json.Unmarshal(config, &c); err != nil {
@@ -83,6 +83,9 @@ func parseConfig(config, specials []byte) (*configuration, error) {
 		}
 	}
 	flags := make(map[string]bool) // content -> normalized
+	for _, a := range added {
+		flags[a.text] = a.normalized
+	}
 	for _, t := range c.Added {
 		if t != nil {
 			flags[t.Content] = t.Normalized != nil && *t.Normalized

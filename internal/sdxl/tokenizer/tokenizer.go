@@ -35,27 +35,34 @@ type Tokenizer struct {
 	cache     map[string][]int32
 }
 
-// New makes a tokenizer from the files vocab.json, merges.txt and, where they are there,
+// New makes a tokenizer from the files vocab.json and merges.txt, or tokenizer.json in place of them, and, where they are there,
 // tokenizer_config.json and special_tokens_map.json.
 func New(files map[string][]byte) (*Tokenizer, error) {
-	for _, name := range []string{"vocab.json", "merges.txt"} {
-		if files[name] == nil {
-			return nil, fmt.Errorf("%s is missing", name)
-		}
-	}
-	vocab, err := parseVocab(files["vocab.json"])
+	vocab, merges, added, err := vocabulary(files)
 	if err != nil {
 		return nil, err
 	}
-	merges, err := parseMerges(files["merges.txt"], vocab)
-	if err != nil {
-		return nil, err
-	}
-	config, err := parseConfig(files["tokenizer_config.json"], files["special_tokens_map.json"])
+	config, err := parseConfig(files["tokenizer_config.json"], files["special_tokens_map.json"], added)
 	if err != nil {
 		return nil, err
 	}
 	return assemble(vocab, merges, config)
+}
+
+// vocabulary reads the symbols and merges, and the added tokens where they stand in the same file.
+func vocabulary(files map[string][]byte) (vocab map[string]int32, merges map[[2]string]int, added []special, err error) {
+	if fast := files["tokenizer.json"]; fast != nil && files["vocab.json"] == nil {
+		return parseFast(fast)
+	}
+	for _, name := range []string{"vocab.json", "merges.txt"} {
+		if files[name] == nil {
+			return nil, nil, nil, fmt.Errorf("%s is missing, and there is no tokenizer.json in its place", name)
+		}
+	}
+	if vocab, err = parseVocab(files["vocab.json"]); err == nil {
+		merges, err = parseMerges(files["merges.txt"], vocab)
+	}
+	return vocab, merges, nil, err
 }
 
 func assemble(vocab map[string]int32, merges map[[2]string]int, c *configuration) (*Tokenizer, error) {
@@ -63,7 +70,7 @@ func assemble(vocab map[string]int32, merges map[[2]string]int, c *configuration
 	for _, s := range c.specials {
 		id, ok := vocab[s.text]
 		if !ok {
-			return nil, fmt.Errorf("the special token %q is not in vocab.json", s.text)
+			return nil, fmt.Errorf("the special token %q is not in the vocabulary", s.text)
 		}
 		t.ids[s.text] = id
 	}

@@ -73,6 +73,48 @@ func TestAgainstTransformers(t *testing.T) {
 	}
 }
 
+// TestFastAgainstTransformers reads what fast_tokenizer.py saved: the same ids from tokenizer.json.
+func TestFastAgainstTransformers(t *testing.T) {
+	for _, model := range []string{"castle", "oddball"} {
+		for _, name := range []string{"tokenizer", "tokenizer_2"} {
+			t.Run(model+"/"+name, func(t *testing.T) {
+				saved := make(map[string][]byte)
+				for _, file := range []string{"tokenizer.json", "tokenizer_config.json"} {
+					data, err := os.ReadFile("testdata/fast/" + model + "/" + name + "/" + file)
+					if err != nil {
+						t.Fatal(err)
+					}
+					saved[file] = data
+				}
+				tok, err := New(saved)
+				if err != nil {
+					t.Fatal(err)
+				}
+				compare(t, tok, rows(t, "../testdata/"+model+"/tokens.json"), name)
+			})
+		}
+	}
+}
+
+func TestBadFastFilesSayWhere(t *testing.T) {
+	const head = `{"model": {"type": "BPE", "end_of_word_suffix": "</w>", `
+	for content, want := range map[string]string{
+		`{`:                                  "tokenizer.json: ",
+		`{"model": {"type": "WordPiece"}}`:   "want CLIP's tokenizer",
+		head + `"vocab": {}, "merges": []}}`: "tokenizer.json: holds no symbols",
+		head + `"vocab": {"a": -1}, "merges": []}}`:                                             "negative",
+		head + `"vocab": {"a": 1}, "merges": ["a"]}}`:                                           "merge 1: want two symbols",
+		head + `"vocab": {"a": 1}, "merges": [["a", "a", "a"]]}}`:                               "not of 3",
+		head + `"vocab": {"a": 1, "ab": 2, "b": 3}, "merges": ["a b", ["b", "b"]]}}`:            `merge 2: the merged symbol "bb" is not in the vocabulary`,
+		head + `"vocab": {"a": 1}, "merges": []}, "added_tokens": [{"id": 2, "content": "a"}]}`: `the added token "a" has the id 2, and 1 in the vocabulary`,
+		head + `"vocab": {"a": 1}, "merges": []}}`:                                              `the special token "<|endoftext|>" is not in the vocabulary`,
+	} {
+		if _, err := New(map[string][]byte{"tokenizer.json": []byte(content)}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %q", content, err, want)
+		}
+	}
+}
+
 func TestPublicAgainstTransformers(t *testing.T) {
 	for _, second := range []bool{false, true} {
 		tok, err := Public(second)
