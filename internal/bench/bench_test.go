@@ -8,6 +8,7 @@ import (
 	"math"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu"
@@ -179,11 +180,33 @@ func TestReadsFitMemory(t *testing.T) {
 		workers int
 		memory  int64
 		want    int
-	}{{1, 0, 128 << 20}, {2, 0, 128 << 20}, {2, 400 << 20, 50 << 20}, {16, 0, 64 << 20}, {64, 1 << 40, 32 << 20}} {
+	}{{1, 0, 128 << 20}, {2, 0, 128 << 20}, {2, 404 << 20, 50 << 20}, {16, 0, 64 << 20}, {64, 1 << 40, 32 << 20}} {
 		r := &runner{Options: Options{Memory: c.memory}}
 		if got := r.dram(c.workers); got != c.want {
 			t.Errorf("%d workers with %d bytes read %d bytes each, want %d", c.workers, c.memory, got, c.want)
 		}
+	}
+}
+
+// Workers share the tasks of a limit: each is done once in a sample.
+func TestLimitTasks(t *testing.T) {
+	r := &runner{Options: Options{Repeat: 2, Progress: func(string, int, int) {}}, ctx: context.Background(), report: &Report{}}
+	var done [3 * 5]atomic.Int32
+	if err := r.limit("test", 3, 5, FLOP, 7, func(worker, task int) {
+		if worker < 0 || worker > 2 {
+			t.Errorf("worker %d", worker)
+		}
+		done[task].Add(1)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range done {
+		if n := done[i].Load(); n != 3 { // a first time that does not count, then two
+			t.Errorf("task %d was done %d times", i, n)
+		}
+	}
+	if row := r.report.Find(Limits, "test"); row == nil || row.Work != 3*5*7 || len(row.Seconds) != 2 {
+		t.Errorf("%+v", row)
 	}
 }
 

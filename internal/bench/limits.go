@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
@@ -17,6 +18,7 @@ const (
 	cacheBytes = 192 << 10 // more than a first-level cache has, and less than a second-level one
 	dramBytes  = 128 << 20 // more than caches have
 	dramLeast  = 32 << 20  // where many workers share the memory
+	stretch    = 2 << 20   // of a task
 )
 
 // dram is what each of n workers reads of memory: 1 GiB together at most, and a quarter of what may be used, or else dramLeast.
@@ -25,7 +27,7 @@ func (r *runner) dram(n int) int {
 	if r.Memory > 0 {
 		most = min(most, r.Memory/4)
 	}
-	return r.size(max(dramLeast, min(dramBytes, int(most/int64(n))&^(kernel.ReadUnit-1))))
+	return r.size(max(dramLeast, min(dramBytes, int(most/int64(n)/stretch)*stretch)))
 }
 
 // limits measures what the machine can do.
@@ -43,7 +45,7 @@ func (r *runner) limits() error {
 		return err
 	}
 	block := make([]byte, r.size(8<<20))
-	if err := r.limit("SHA-256, 1 worker", 1, Bytes, float64(len(block)), func(int) { sha256.Sum256(block) }); err != nil {
+	if err := r.limit("SHA-256, 1 worker", 1, 1, Bytes, float64(len(block)), func(_, _ int) { sha256.Sum256(block) }); err != nil {
 		return err
 	}
 	if r.busy.used > 0 {
@@ -95,11 +97,7 @@ func (r *runner) peak(tier string, prec program.Precision, n int, f func(int), o
 	if calls *= 4; r.small {
 		calls = 1
 	}
-	return r.limit(peakName(tier, prec, n), n, FLOP, float64(ops)*float64(calls)*rounds, func(int) {
-		for range calls {
-			f(rounds)
-		}
-	})
+	return r.limit(peakName(tier, prec, n), n, calls, FLOP, float64(ops)*rounds, func(_, _ int) { f(rounds) })
 }
 
 // arithmetic names the limit of products: that of the tier in use on n workers. A tier without an instruction for products
@@ -113,44 +111,48 @@ func (r *runner) arithmetic(prec program.Precision, n int) string {
 
 func readName(what string, n int) string { return fmt.Sprintf("reading %s, %s", what, workers(n)) }
 
-// reading measures the reading of memory.
+// reading measures the reading of memory: of little for each task, again and again, and of much, once a sample.
 func (r *runner) reading(counts []int) error {
 	read := r.tier.Peak().Read
-	for _, what := range []struct {
-		name        string
-		bytes, each int // of a buffer; a sample reads so many
-	}{{"cache", r.size(cacheBytes), r.size(dramBytes)}, {"memory", r.dram(slices.Max(counts)), r.dram(slices.Max(counts))}} {
-		buffers := make([][]byte, slices.Max(counts))
-		for i := range buffers {
-			buffers[i] = make([]byte, what.bytes)
-			for j := 0; j < len(buffers[i]); j += 4096 {
-				buffers[i][j] = 1 // or else all pages are one page of zeros
+	n := slices.Max(counts)
+	each := r.dram(n)
+	little, much := r.size(cacheBytes), r.size(stretch)
+	buffer := make([]byte, max(each, little)*n)
+	for i := 0; i < len(buffer); i += 4096 {
+		buffer[i] = 1 // or else all pages are one page of zeros
+	}
+	for _, n := range counts {
+		if err := r.limit(readName("cache", n), n, each/much, Bytes, float64(much/little*little), func(worker, _ int) {
+			for range much / little {
+				read(buffer[worker*little:][:little])
 			}
+		}); err != nil {
+			return err
 		}
-		for _, n := range counts {
-			times := what.each / what.bytes
-			err := r.limit(readName(what.name, n), n, Bytes, float64(times*what.bytes), func(worker int) {
-				for range times {
-					read(buffers[worker])
-				}
-			})
-			if err != nil {
-				return err
-			}
+	}
+	for _, n := range counts {
+		if err := r.limit(readName("memory", n), n, each/much, Bytes, float64(much), func(_, task int) { read(buffer[task*much:][:much]) }); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// limit measures f on n workers at once; work is that of one worker.
-func (r *runner) limit(name string, n int, unit string, work float64, f func(worker int)) error {
+// limit measures n workers that do tasks tasks for each of them; any may do any, as in the executor. work is that of a task.
+func (r *runner) limit(name string, n, tasks int, unit string, work float64, f func(worker, task int)) error {
 	used, start := machine.ProcessorTime(), time.Now()
 	samples, err := r.sample(name, func() error {
 		var wg sync.WaitGroup
-		for i := 1; i < n; i++ {
-			wg.Go(func() { f(i) })
+		var next atomic.Int64
+		worker := func(i int) {
+			for task := int(next.Add(1)) - 1; task < n*tasks; task = int(next.Add(1)) - 1 {
+				f(i, task)
+			}
 		}
-		f(0)
+		for i := 1; i < n; i++ {
+			wg.Go(func() { worker(i) })
+		}
+		worker(0)
 		wg.Wait()
 		return nil
 	})
@@ -159,6 +161,6 @@ func (r *runner) limit(name string, n int, unit string, work float64, f func(wor
 	}
 	r.busy.used += machine.ProcessorTime() - used
 	r.busy.wanted += time.Duration(n) * time.Since(start)
-	r.report.add(Row{Group: Limits, Name: name, Unit: unit, Work: work * float64(n), Seconds: samples})
+	r.report.add(Row{Group: Limits, Name: name, Unit: unit, Work: work * float64(n*tasks), Seconds: samples})
 	return nil
 }
