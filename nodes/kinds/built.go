@@ -79,6 +79,13 @@ func (m *model) tokenizer(i int, e edition.Edition) (*tokenizer.Tokenizer, error
 	if t.Len() > m.base.Text[i].MaxPositions {
 		return nil, fmt.Errorf("%s of %s makes %d tokens, the text encoder takes %d", name, m.base.Files.Path(), t.Len(), m.base.Text[i].MaxPositions)
 	}
+	if id, vocab := t.MarkID(), m.base.Text[i].Vocab; id >= vocab {
+		said := "its files"
+		if len(files) == 0 {
+			said = "the public CLIP vocabulary, as the model has no tokenizer files"
+		}
+		return nil, fmt.Errorf("%s of %s marks texts with id %d, by %s; the text encoder knows %d", name, m.base.Files.Path(), id, said, vocab)
+	}
 	if m.built.tokenizers == nil {
 		m.built.tokenizers = make(map[string]*tokenizer.Tokenizer)
 	}

@@ -155,6 +155,9 @@ func Public(second bool) (*Tokenizer, error) {
 // Len is the number of ids that Encode gives.
 func (t *Tokenizer) Len() int { return t.config.length }
 
+// MarkID is the largest id of the marks that every text gets: start, end and padding.
+func (t *Tokenizer) MarkID() int { return int(max(t.bos, t.eos, t.pad)) }
+
 // Encode gives the ids of a text: the start, the words, the end, and padding, [Tokenizer.Len] in all. cut is the
 // end of the normalised text that found no room, from the first word of which a part is lost.
 func (t *Tokenizer) Encode(text string) (ids []int32, cut string) {
