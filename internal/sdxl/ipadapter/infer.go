@@ -25,7 +25,7 @@ func (e *FitError) Error() string {
 	if len(shown) > most {
 		shown, more = shown[:most], fmt.Sprintf("\n  and %d more", len(e.Problems)-most)
 	}
-	return fmt.Sprintf("the IP-Adapter does not fit the model, %d mistakes:\n  %s%s", len(e.Problems), strings.Join(shown, "\n  "), more)
+	return fmt.Sprintf("the IP-Adapter does not fit the model (%d):\n  %s%s", len(e.Problems), strings.Join(shown, "\n  "), more)
 }
 
 // Infer finds an adapter's architecture from the names and shapes of its tensors and checks all of them against the UNet. An adapter of

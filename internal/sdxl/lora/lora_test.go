@@ -208,7 +208,7 @@ func TestBadFiles(t *testing.T) {
 		{"no LoRA", tensors{"conv_in.weight 4 4": nil}, nil, []string{"is not a LoRA", `"conv_in.weight"`}},
 		{"rank mismatch", tensors{q + ".lora_A.weight 8 64": nil, q + ".lora_B.weight 64 4": nil}, nil, []string{"rank 8 in its down matrix", "4 in its up"}},
 		{"half a layer", tensors{q + ".lora_A.weight 8 64": nil}, nil, []string{"which no form of LoRA has together"}},
-		{"another width", tensors{q + ".lora_A.weight 8 32": nil, q + ".lora_B.weight 32 8": nil}, nil, []string{"does not fit the model, in 1 places", "the weight of down_blocks.1", "[64 64]"}},
+		{"another width", tensors{q + ".lora_A.weight 8 32": nil, q + ".lora_B.weight 32 8": nil}, nil, []string{"does not fit the model (1)", "the weight of down_blocks.1", "[64 64]"}},
 		{"Stable Diffusion 1.5", tensors{"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight 4 768": nil,
 			"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.lora_up.weight 320 4": nil}, nil,
 			[]string{"is a LoRA for Stable Diffusion 1.x (prompts of 768 channels), and the model is a UNet whose prompts have 160 channels"}},

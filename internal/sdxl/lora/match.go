@@ -105,7 +105,7 @@ func (f *File) refuse(o *Match, m Model, letPass bool) error {
 		}
 	}
 	if len(o.problems) > 0 {
-		return f.fail("", fmt.Sprintf("does not fit the model, in %d places:%s", len(o.problems), listed(o.problems, most)), "was it trained on another model?")
+		return f.fail("", fmt.Sprintf("does not fit the model (%d):%s", len(o.problems), listed(o.problems, most)), "was it trained on another model?")
 	}
 	if len(o.Unmatched) > 0 && !letPass {
 		return f.fail("", fmt.Sprintf("%d of %d keys find no layer in the model:%s", len(o.Unmatched), len(f.file.Names()), listed(o.Unmatched, most)),
