@@ -89,6 +89,9 @@ func (a *app) bench(ctx context.Context, f *benchFlags) error {
 		var alone []string
 		report.Comparison, alone = bench.Compare(before, report)
 		a.benchWarnings(f.compare, bench.Differences(before, report), alone)
+		if before.Busy() || report.Busy() {
+			fmt.Fprintln(a.err, "warning: other work had the processors in one of the two runs, or in both: the ratios say little")
+		}
 	}
 	if f.asJSON {
 		return a.json(report)

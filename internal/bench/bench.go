@@ -66,10 +66,12 @@ func Run(ctx context.Context, opt Options) (*Report, error) {
 		if !slices.Contains(opt.Groups, g.name) {
 			continue
 		}
+		r.probe()
 		if err := g.run(); err != nil {
 			return nil, err
 		}
 	}
+	r.probe()
 	return r.report, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -172,6 +173,39 @@ func trimmed(s string) string {
 		lines[i] = strings.TrimRight(lines[i], " ")
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Groups that one report lacks are not named; a model is compared with a model.
+func TestCompareOfParts(t *testing.T) {
+	whole := report(map[string][]float64{"same": {1}})
+	whole.add(Row{Group: Jobs, Name: "UNet", Unit: FLOP, Work: 1, Seconds: []float64{1}})
+	whole.Settings.Model = SDXL
+	part := report(map[string][]float64{"same": {1}})
+	if changes, alone := Compare(whole, part); len(changes) != 1 || alone != nil {
+		t.Errorf("%v, %v", changes, alone)
+	}
+	if changes, alone := Compare(part, whole); len(changes) != 1 || alone != nil {
+		t.Errorf("%v, %v", changes, alone)
+	}
+	if d := Differences(whole, part); d != nil {
+		t.Errorf("differences %v", d)
+	}
+	part.Settings.Model, part.Machine.Tier, part.Settings.Threads = "castle", "avx2", 1
+	if d := Differences(whole, part); !reflect.DeepEqual(d, []string{"the kernels in use", "the number of workers", "the model"}) {
+		t.Errorf("differences %v", d)
+	}
+}
+
+// A report says whether other work ran beside it.
+func TestBusy(t *testing.T) {
+	for share, want := range map[float64]bool{0: false, 0.5: true, 0.94: true, 0.95: false, 1: false} {
+		if got := (&Report{Processor: share}).Busy(); got != want {
+			t.Errorf("a share of %v is busy: %v", share, got)
+		}
+	}
+	if r := measureSmall(t); runtime.GOOS == "linux" && (r.Processor <= 0 || r.Processor > 1) {
+		t.Errorf("a share of %v of the processors", r.Processor)
+	}
 }
 
 // Many workers do not take all memory to read.

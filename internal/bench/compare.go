@@ -1,5 +1,7 @@
 package bench
 
+import "slices"
+
 // Change is a row of two reports.
 type Change struct {
 	Group  string  `json:"group"`
@@ -17,13 +19,16 @@ type Change struct {
 // leastRuns is the least number of runs that have a spread to speak of.
 const leastRuns = 3
 
-// Compare gives the rows that both reports have, in the order of after, and the names of those that one alone has.
+// Compare gives the rows that both reports have, in the order of after, and the names of those that one alone has in a group
+// that both measured.
 func Compare(before, after *Report) (changes []Change, alone []string) {
 	for i := range after.Rows {
 		row := &after.Rows[i]
 		old := before.Find(row.Group, row.Name)
 		if old == nil {
-			alone = append(alone, row.Name)
+			if before.measured(row.Group) {
+				alone = append(alone, row.Name)
+			}
 			continue
 		}
 		b, a := old.Took(), row.Took()
@@ -32,11 +37,16 @@ func Compare(before, after *Report) (changes []Change, alone []string) {
 		changes = append(changes, c)
 	}
 	for i := range before.Rows {
-		if row := &before.Rows[i]; after.Find(row.Group, row.Name) == nil {
+		if row := &before.Rows[i]; after.measured(row.Group) && after.Find(row.Group, row.Name) == nil {
 			alone = append(alone, row.Name)
 		}
 	}
 	return changes, alone
+}
+
+// measured says whether a report has rows of a group.
+func (r *Report) measured(group string) bool {
+	return slices.ContainsFunc(r.Rows, func(row Row) bool { return row.Group == group })
 }
 
 // Differences says in what, beside the release, two reports were made differently.
@@ -49,7 +59,7 @@ func Differences(before, after *Report) (list []string) {
 		{"the processor", b.CPU == a.CPU && b.Cores == a.Cores && b.Arch == a.Arch && b.OS == a.OS},
 		{"the kernels in use", b.Tier == a.Tier},
 		{"the number of workers", before.Settings.Threads == after.Settings.Threads},
-		{"the model", before.Settings.Model == after.Settings.Model},
+		{"the model", before.Settings.Model == after.Settings.Model || before.Settings.Model == "" || after.Settings.Model == ""},
 	} {
 		if !d.same {
 			list = append(list, d.what)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
-	"github.com/seed-8af8f8e1/flow/internal/machine"
 	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
@@ -45,17 +44,8 @@ func (r *runner) limits() error {
 		return err
 	}
 	block := make([]byte, r.size(8<<20))
-	if err := r.limit("SHA-256, 1 worker", 1, 1, Bytes, float64(len(block)), func(_, _ int) { sha256.Sum256(block) }); err != nil {
-		return err
-	}
-	if r.busy.used > 0 {
-		r.report.Processor = min(1, r.busy.used.Seconds()/r.busy.wanted.Seconds())
-	}
-	return nil
+	return r.limit("SHA-256, 1 worker", 1, 1, Bytes, float64(len(block)), func(_, _ int) { sha256.Sum256(block) })
 }
-
-// busy is the processor time that loops which never wait had, and what they would have had alone on the machine.
-type busy struct{ used, wanted time.Duration }
 
 // size is a number of bytes, little in tests.
 func (r *runner) size(n int) int {
@@ -140,7 +130,6 @@ func (r *runner) reading(counts []int) error {
 
 // limit measures n workers that do tasks tasks for each of them; any may do any, as in the executor. work is that of a task.
 func (r *runner) limit(name string, n, tasks int, unit string, work float64, f func(worker, task int)) error {
-	used, start := machine.ProcessorTime(), time.Now()
 	samples, err := r.sample(name, func() error {
 		var wg sync.WaitGroup
 		var next atomic.Int64
@@ -159,8 +148,6 @@ func (r *runner) limit(name string, n, tasks int, unit string, work float64, f f
 	if err != nil {
 		return err
 	}
-	r.busy.used += machine.ProcessorTime() - used
-	r.busy.wanted += time.Duration(n) * time.Since(start)
 	r.report.add(Row{Group: Limits, Name: name, Unit: unit, Work: work * float64(n*tasks), Seconds: samples})
 	return nil
 }

@@ -35,8 +35,8 @@ type Report struct {
 	Machine  Machine  `json:"machine"`
 	Settings Settings `json:"settings"`
 	Rows     []Row    `json:"rows"`
-	// Processor is the share of its processors that the process had while limits were measured: below [Quiet], other
-	// work ran beside it. 0 where it cannot be told.
+	// Processor is the share of its processors that the process had when it looked, before each group and at the end: below
+	// [Quiet], other work ran beside it. 0 where it cannot be told.
 	Processor float64 `json:"processor_share,omitempty"`
 	// Comparison is with an earlier report; absent where there is none.
 	Comparison []Change `json:"comparison,omitempty"`

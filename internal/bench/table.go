@@ -19,7 +19,7 @@ func Table(w io.Writer, r *Report) error {
 	var b strings.Builder
 	fmt.Fprintln(&b, r.Machine.line())
 	fmt.Fprintln(&b, r.Settings.line())
-	if r.Processor > 0 && r.Processor < Quiet {
+	if r.Busy() {
 		fmt.Fprintf(&b, "other work ran beside this: it had %.0f%% of its processors, and the figures are no measurement\n", 100*r.Processor)
 	}
 	for _, g := range Groups {
