@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
 	"github.com/seed-8af8f8e1/flow/internal/ui"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
@@ -46,6 +47,9 @@ overwritten without --force. Ctrl-C stops within a second; what is finished stay
 			}
 			if a.verbose {
 				opt.Sink = logged{opt.Sink, opt.Env.Log}
+			}
+			if err := kernel.CheckSwitch(); err != nil {
+				fmt.Fprintln(a.err, "warning:", err)
 			}
 			if a.warned != nil {
 				fmt.Fprintln(a.err, "warning:", a.warned)
