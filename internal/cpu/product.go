@@ -143,9 +143,14 @@ func (p *product) run() error {
 	return p.taking.run()
 }
 
-// operands places the inputs: for bf16 each is rounded once, to words of two channels.
+// operands places the inputs: for bf16 each is rounded once, to words of two channels. Where the product before has rounded the
+// same one (queries, keys and values of one input), its words are still there.
 func (p *product) operands() error {
 	take := carver(p.x.shared)
+	there := p.x.words
+	if p.round {
+		p.x.words = program.None
+	}
 	for i := range p.segs {
 		s := &p.segs[i]
 		s.x = p.x.image(p.in.In[s.X])
@@ -153,8 +158,13 @@ func (p *product) operands() error {
 			continue
 		}
 		s.round = roundJob{x: p.x, src: s.x, dst: take.floats(s.x.pixels() * s.words), stride: s.words}
-		if err := s.round.run(); err != nil {
-			return err
+		if i > 0 || there != p.in.In[s.X] {
+			if err := s.round.run(); err != nil {
+				return err
+			}
+		}
+		if i == 0 {
+			p.x.words = p.in.In[s.X]
 		}
 		s.x.data, s.x.stride = s.round.dst, s.words
 	}

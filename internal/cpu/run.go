@@ -25,7 +25,8 @@ type exec struct {
 	kept  int64 // floats of panels that are kept from step to step
 
 	arena  []float32
-	shared []float32 // working memory of one operation
+	shared []float32  // working memory of one operation
+	words  program.ID // the value whose words a product has left at the beginning of shared, or None
 
 	inputs map[program.ID]program.Tensor
 	step   int
@@ -127,9 +128,13 @@ func (x *exec) state() map[string]program.Tensor {
 
 // stage runs the instructions of one stage in order.
 func (x *exec) stage(s program.Stage, opt *program.RunOptions) error {
+	x.words = program.None
 	for i := range x.p.Instrs {
 		if x.p.Instrs[i].Stage != s {
 			continue
+		}
+		if _, ok := x.ops[i].(*product); !ok {
+			x.words = program.None
 		}
 		if err := x.pool.ctx.Err(); err != nil {
 			return err
