@@ -116,6 +116,10 @@ func (a *attention) packValues(panel, values []float32, part, n int) {
 		}
 		return
 	}
+	if part == kernel.NR {
+		a.x.tier.PairLines(panel, values, a.v.c, n)
+		return
+	}
 	for k := 0; k < n; k += 2 {
 		odd := noValue[:part]
 		if k+1 < n {
