@@ -48,23 +48,7 @@ func TestStepsAllocateNothing(t *testing.T) {
 func TestCancelIsPrompt(t *testing.T) {
 	for _, tier := range kernel.Tiers() {
 		p, in, src := castleDenoise(t, program.F32, 10000)
-		x, err := WithTier(tier).Compile(p, program.Options{Weights: src, Threads: 2})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		var asked time.Time
-		time.AfterFunc(150*time.Millisecond, func() { asked = time.Now(); cancel() })
-		_, err = x.Run(ctx, in, program.RunOptions{})
-		if !errors.Is(err, context.Canceled) {
-			t.Fatalf("%s: %v", tier.Name, err)
-		}
-		if d := time.Since(asked); d > 200*time.Millisecond {
-			t.Errorf("%s: the run went on for %v", tier.Name, d)
-		}
-		if err := x.Close(); err != nil {
-			t.Fatal(err)
-		}
+		t.Run(tier.Name, func(t *testing.T) { cancelPromptly(t, tier, p, in, src) })
 	}
 }
 
