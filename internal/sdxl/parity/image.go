@@ -173,12 +173,7 @@ func everywhere(s float32) ipadapter.Scale { return ipadapter.Scale{Down: s, Mid
 
 // sampling is the golden's run with image prompts.
 func (x *images) sampling(prompts ...prompt) (map[string]program.Tensor, *sdxl.Denoise, *weights.Bundle, error) {
-	text, err := openGolden(x.Goldens, "text.safetensors")
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	defer func() { _ = text.file.Close() }()
-	in, d, err := x.Suite.sampling(x.golden, text)
+	in, d, err := x.Suite.sampling(x.golden)
 	if err != nil {
 		return nil, nil, nil, err
 	}

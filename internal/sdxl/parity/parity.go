@@ -203,12 +203,7 @@ func (s *Suite) denoise(ctx context.Context, folder, file, prefix string) ([]Row
 		return nil, err
 	}
 	defer func() { _ = g.file.Close() }()
-	text, err := openGolden(s.Goldens, "text.safetensors")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = text.file.Close() }()
-	in, d, err := s.sampling(g, text)
+	in, d, err := s.sampling(g)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +221,12 @@ func (s *Suite) denoise(ctx context.Context, folder, file, prefix string) ([]Row
 }
 
 // sampling gathers the inputs of a sampling run and what the golden's metadata says of it.
-func (s *Suite) sampling(g, text *golden) (map[string]program.Tensor, *sdxl.Denoise, error) {
+func (s *Suite) sampling(g *golden) (map[string]program.Tensor, *sdxl.Denoise, error) {
+	text, err := openGolden(s.Goldens, "text.safetensors")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = text.file.Close() }()
 	steps, err := g.number("steps", 0)
 	if err != nil {
 		return nil, nil, err

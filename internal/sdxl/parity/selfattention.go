@@ -20,12 +20,7 @@ func (s *Suite) SelfAttention(ctx context.Context, folder string) ([]Row, error)
 		return nil, err
 	}
 	defer func() { _ = g.file.Close() }()
-	text, err := openGolden(s.Goldens, "text.safetensors")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = text.file.Close() }()
-	in, d, err := s.sampling(g, text)
+	in, d, err := s.sampling(g)
 	if err != nil {
 		return nil, err
 	}
