@@ -49,6 +49,7 @@ var rules = map[string][]string{
 	"internal/sdxl/config":         {"internal/program", "internal/sdxl/keymap"},
 	"internal/sdxl/noise":          {"internal/numeric"},
 	"internal/picture/...":         {"internal/numeric", "internal/picture/..."},
+	"cuda/driver":                  {},
 	"internal/machine":             {},
 	"internal/bench":               {"internal/program", "internal/nn", "internal/cpu/...", "internal/sdxl/...", "internal/machine"},
 	"internal/safetext":            {},
