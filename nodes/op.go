@@ -83,6 +83,21 @@ type Env struct {
 	Progress func(done, total int)
 	// Warn adds a warning to the node's record.
 	Warn func(message string)
+	// Steps follows the loop of a node that has steps; nil where nobody does.
+	Steps Steps
+}
+
+// Steps follows a loop: digests of steps, previews and checkpoints hang on it.
+type Steps interface {
+	// Resume gives the step after which the loop goes on, and what it carries there; 0 for a loop that begins at its beginning.
+	Resume() (step int, state map[string]Tensor)
+	// Done is called after each step, counted from 1, from the goroutine that runs the node. state copies what the loop carries.
+	Done(step int, state func() map[string]Tensor) error
+}
+
+// StepDigest is the digest of what a loop carries after a step.
+func StepDigest(state map[string]Tensor) Digest {
+	return (&Tensors{Of: "step", List: state}).Digest()
 }
 
 // Class names the numerics class of a precision (docs/numerics.md).

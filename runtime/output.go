@@ -45,7 +45,11 @@ const software = "flow"
 
 // write writes a picture: a temporary file, then a rename. A file that is already as it should be stays untouched;
 // one that flow did not write is an error unless force is set.
-func (w *writer) write(o plan.Output, m *nodes.Image) (string, error) {
+func (w *writer) write(o plan.Output, v nodes.Value) (string, error) {
+	m, ok := v.(*nodes.Image)
+	if !ok {
+		return "", fmt.Errorf("it is a %T, not a picture", v)
+	}
 	data, err := nodes.EncodePNG(m)
 	if err != nil {
 		return "", err

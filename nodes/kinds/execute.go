@@ -31,9 +31,19 @@ func execute(ctx context.Context, env *nodes.Env, p *program.Program, src source
 	opt := program.RunOptions{}
 	if steps > 0 {
 		env.Progress(0, steps)
-		opt.OnStep = func(done int, _ func() map[string]program.Tensor) error {
+		if env.Steps != nil {
+			start, state := env.Steps.Resume()
+			opt.Start, opt.State = start, make(map[string]program.Tensor, len(state))
+			for name, t := range state {
+				opt.State[name] = program.Tensor{Shape: t.Shape, F: t.Data}
+			}
+		}
+		opt.OnStep = func(done int, state func() map[string]program.Tensor) error {
 			env.Progress(done, steps)
-			return nil
+			if env.Steps == nil {
+				return nil
+			}
+			return env.Steps.Done(done, func() map[string]nodes.Tensor { return carried(state()) })
 		}
 	} else {
 		n := len(p.Instrs)
@@ -41,6 +51,15 @@ func execute(ctx context.Context, env *nodes.Env, p *program.Program, src source
 		opt.OnInstr = func(i int, _ func(program.ID) program.Tensor) { env.Progress(i+1, n) }
 	}
 	return exec.Run(ctx, declared, opt)
+}
+
+// carried are the values that a loop carries, as those of nodes.
+func carried(state map[string]program.Tensor) map[string]nodes.Tensor {
+	out := make(map[string]nodes.Tensor, len(state))
+	for name, t := range state {
+		out[name] = nodes.Tensor{Shape: t.Shape, Data: t.F}
+	}
+	return out
 }
 
 // estimator is an executor that knows what a program will take before it is compiled.

@@ -16,6 +16,7 @@ import (
 type computed struct {
 	made     map[string]nodes.Value
 	digests  map[string]nodes.Digest
+	steps    []nodes.Digest
 	took     time.Duration
 	warnings []string
 }
@@ -40,6 +41,7 @@ func (r *run) compute(ctx context.Context, t *task, reason string) (*computed, e
 		r.emit(event.Event{Type: event.NodeProgress, Node: t.step.Name, Done: done, Total: total})
 	}
 	env.Warn = func(m string) { c.warnings = append(c.warnings, m) }
+	env.Steps = &follower{step: t.step, made: c, follow: r.opt.Follow}
 	start := r.opt.Now()
 	c.made, err = runOp(ctx, t.step, &env, in)
 	if err == nil {
@@ -100,6 +102,7 @@ func (r *run) keep(t *task, c *computed) { r.background.Go(func() { r.store(t, c
 func (r *run) store(t *task, c *computed) {
 	rec := cache.Record{Key: t.key, Action: t.action, Created: r.opt.Now().UTC(), Duration: c.took, Warnings: c.warnings,
 		Meta: map[string]string{"node": t.step.Name}}
+	recordSteps(&rec, c.steps)
 	var blobs []cache.NewBlob
 	for _, p := range t.step.Kind.Outputs {
 		media, data, err := nodes.Encode(c.made[p.Name])

@@ -31,7 +31,9 @@ type StepResult struct {
 	Name    string
 	State   State
 	Key     cache.ActionKey
+	Action  []byte // the action document that Key is of
 	Outputs map[string]nodes.Digest
+	Steps   []nodes.Digest // of what its loop carried after each step; nil where it has none, or the store does not know them
 	Seconds float64
 	Err     error
 }
@@ -48,9 +50,11 @@ type Options struct {
 	Store cache.Store
 	Env   nodes.Env // Progress and Warn are filled in for each step
 	Sink  event.Sink
-	// Write stores an output's picture and gives the path it was written to.
-	Write func(o plan.Output, m *nodes.Image) (string, error)
-	Now   func() time.Time // nil for time.Now
+	// Write takes an output's value and gives the path it was written to.
+	Write func(o plan.Output, v nodes.Value) (string, error)
+	// Follow, where it is not nil, is given what a step's loop carries after each of its steps, counted from 1.
+	Follow func(s *plan.Step, step int, state map[string]nodes.Tensor)
+	Now    func() time.Time // nil for time.Now
 }
 
 // Run runs the needed steps of an inspected plan and writes its outputs. Everything that can
@@ -181,7 +185,8 @@ func (r *run) result(ctx context.Context, written []string) *Result {
 		res.Err = ctx.Err()
 	}
 	for _, t := range r.order {
-		res.Steps = append(res.Steps, StepResult{Name: t.step.Name, State: t.ended(), Key: t.key, Outputs: t.digests, Seconds: t.seconds, Err: t.err})
+		res.Steps = append(res.Steps, StepResult{Name: t.step.Name, State: t.ended(), Key: t.key, Action: t.action, Outputs: t.digests,
+			Steps: t.steps, Seconds: t.seconds, Err: t.err})
 	}
 	for _, w := range written {
 		if w != "" {
@@ -216,12 +221,8 @@ func (r *run) write(ctx context.Context, t *task, o plan.Output) (string, error)
 	if err != nil {
 		return "", err
 	}
-	m, ok := v.(*nodes.Image)
-	if !ok {
-		return "", fmt.Errorf("it is a %T, not a picture", v)
-	}
 	if err := ctx.Err(); err != nil {
 		return "", err // the store has it: the next run writes it at once
 	}
-	return r.opt.Write(o, m)
+	return r.opt.Write(o, v)
 }

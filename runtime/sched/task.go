@@ -26,6 +26,7 @@ type task struct {
 	action  []byte
 	record  *cache.Record
 	digests map[string]nodes.Digest
+	steps   []nodes.Digest // of its loop
 	seconds float64
 	err     error
 	cause   string // the node whose failure is the first cause of this one's
@@ -133,7 +134,7 @@ func (r *run) attempt(ctx context.Context, t *task) (computed bool, err error) {
 	if err != nil {
 		return c != nil, err
 	}
-	t.state, t.made, t.digests, t.seconds = Ran, c.made, c.digests, c.took.Seconds()
+	t.state, t.made, t.digests, t.steps, t.seconds = Ran, c.made, c.digests, c.steps, c.took.Seconds()
 	r.keep(t, c)
 	return true, nil
 }
@@ -199,7 +200,7 @@ func (t *task) adopt(rec *cache.Record) error {
 			return fmt.Errorf("record without output %q", p.Name)
 		}
 	}
-	t.record, t.digests = rec, digests
+	t.record, t.digests, t.steps = rec, digests, recordedSteps(rec)
 	return nil
 }
 
