@@ -50,6 +50,7 @@ var rules = map[string][]string{
 	"internal/sdxl/noise":          {"internal/numeric"},
 	"internal/picture/...":         {"internal/numeric", "internal/picture/..."},
 	"cuda/driver":                  {},
+	"cuda/kernels":                 {},
 	"internal/machine":             {},
 	"internal/bench":               {"internal/program", "internal/nn", "internal/cpu/...", "internal/sdxl/...", "internal/machine"},
 	"internal/safetext":            {},
