@@ -52,7 +52,12 @@ func checkTag(dir string) error {
 	tag := filepath.Join(dir, tagName)
 	info, err = os.Lstat(tag)
 	if errors.Is(err, fs.ErrNotExist) {
-		return checkEmpty(dir)
+		if err := checkEmpty(dir); errors.Is(err, fs.ErrNotExist) {
+			return err
+		} else if info, _ = os.Lstat(tag); info == nil { // another process makes the tag before all else: now it would be there
+			return err
+		}
+		err = nil
 	}
 	if err != nil {
 		return err
