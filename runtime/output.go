@@ -24,10 +24,11 @@ import (
 type writer struct {
 	folder string
 	root   *os.Root
-	force  bool
+	force  bool // files that flow did not write are written over
+	fresh  bool // no file is
 }
 
-func newWriter(folder string, force bool) (*writer, error) {
+func newWriter(folder string, force, fresh bool) (*writer, error) {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return nil, fmt.Errorf("the output folder: %w", err)
 	}
@@ -35,7 +36,7 @@ func newWriter(folder string, force bool) (*writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the output folder: %w", err)
 	}
-	return &writer{folder: folder, root: root, force: force}, nil
+	return &writer{folder: folder, root: root, force: force, fresh: fresh}, nil
 }
 
 func (w *writer) close() { _ = w.root.Close() }
@@ -44,8 +45,8 @@ func (w *writer) close() { _ = w.root.Close() }
 const software = "flow"
 
 // write writes a picture: a temporary file, then a rename. A file that is already as it should be stays untouched;
-// one that flow did not write is an error unless force is set.
-func (w *writer) write(o plan.Output, v nodes.Value) (string, error) {
+// one that flow did not write is an error unless force is set. record is a chunk of the file, or nil.
+func (w *writer) write(o plan.Output, v nodes.Value, record []byte) (string, error) {
 	m, ok := v.(*nodes.Image)
 	if !ok {
 		return "", fmt.Errorf("it is a %T, not a picture", v)
@@ -54,7 +55,7 @@ func (w *writer) write(o plan.Output, v nodes.Value) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	data = withText(data, "Software", software)
+	data = withChunks(data, textChunk("Software", software), record)
 	shown := filepath.Join(w.folder, filepath.FromSlash(o.Path))
 	same, err := w.look(o.Path, data)
 	if err != nil || same {
@@ -186,6 +187,9 @@ func (w *writer) look(name string, data []byte) (same bool, err error) {
 			return false, err
 		}
 	}
+	if w.fresh {
+		return false, fmt.Errorf("%s is there already, and is not written over; name another folder with --out", name)
+	}
 	if !w.force && !ours(f) {
 		return false, fmt.Errorf("%s exists and flow did not write it; move it away or give --force", name)
 	}
@@ -204,10 +208,12 @@ func ours(r io.Reader) bool {
 	return bytes.Equal(head[pngHead:], textChunk("Software", software))
 }
 
-// withText puts a text chunk after the header of a PNG.
-func withText(data []byte, key, text string) []byte {
+// withChunks puts chunks after the header of a PNG.
+func withChunks(data []byte, chunks ...[]byte) []byte {
 	out := append([]byte(nil), data[:pngHead]...)
-	out = append(out, textChunk(key, text)...)
+	for _, c := range chunks {
+		out = append(out, c...)
+	}
 	return append(out, data[pngHead:]...)
 }
 

@@ -21,7 +21,7 @@ func picture(shade byte) *nodes.Image {
 
 func openWriter(t *testing.T, folder string, force bool) *writer {
 	t.Helper()
-	w, err := newWriter(folder, force)
+	w, err := newWriter(folder, force, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestWrite(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	w := openWriter(t, dir, false)
 	out := plan.Output{Name: "p", Path: "a/b/c.png"}
-	shown, err := w.write(out, picture(1))
+	shown, err := w.write(out, picture(1), nil)
 	if err != nil || shown != filepath.Join(dir, "a", "b", "c.png") {
 		t.Fatal(shown, err)
 	}
@@ -70,13 +70,13 @@ func TestWrite(t *testing.T) {
 	if err := os.Chtimes(shown, old, old); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.write(out, picture(1)); err != nil {
+	if _, err := w.write(out, picture(1), nil); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(shown); err != nil || !info.ModTime().Equal(old) {
 		t.Errorf("a picture that is as it should be was written again: %v", err)
 	}
-	if _, err := w.write(out, picture(9)); err != nil {
+	if _, err := w.write(out, picture(9), nil); err != nil {
 		t.Errorf("our own picture is not overwritten: %v", err)
 	}
 	if got := tree(t, dir); !slices.Equal(got, []string{"a/b/c.png"}) {
@@ -96,7 +96,7 @@ func TestWriteSparesOthersFiles(t *testing.T) {
 		}
 		out := plan.Output{Name: "p", Path: name}
 		w := openWriter(t, dir, false)
-		if _, err := w.write(out, picture(1)); err == nil || !strings.Contains(err.Error(), name+" exists and flow did not write it; move it away or give --force") {
+		if _, err := w.write(out, picture(1), nil); err == nil || !strings.Contains(err.Error(), name+" exists and flow did not write it; move it away or give --force") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err := w.check([]plan.Output{out}); err == nil || !strings.Contains(err.Error(), `output "p": `+name) {
@@ -106,14 +106,14 @@ func TestWriteSparesOthersFiles(t *testing.T) {
 			t.Errorf("%s was changed: %v", name, err)
 		}
 		forced := openWriter(t, dir, true)
-		if _, err := forced.write(out, picture(1)); err != nil {
+		if _, err := forced.write(out, picture(1), nil); err != nil {
 			t.Errorf("%s with --force: %v", name, err)
 		}
 	}
 	if err := os.Mkdir(filepath.Join(dir, "folder.png"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openWriter(t, dir, true).write(plan.Output{Path: "folder.png"}, picture(1)); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if _, err := openWriter(t, dir, true).write(plan.Output{Path: "folder.png"}, picture(1), nil); err == nil || !strings.Contains(err.Error(), "no regular file") {
 		t.Errorf("a folder: %v", err)
 	}
 }
@@ -135,7 +135,7 @@ func TestCheckTriesTheFolder(t *testing.T) {
 		t.Errorf("below a file: %v", err)
 	}
 	out := plan.Output{Name: "p", Path: "out/p.png"}
-	if _, err := w.write(out, picture(1)); err != nil {
+	if _, err := w.write(out, picture(1), nil); err != nil {
 		t.Fatal(err)
 	}
 	sealed := filepath.Join(dir, "out")
@@ -162,7 +162,7 @@ func TestWriteFollowsNoLink(t *testing.T) {
 	}
 	dir, outside := t.TempDir(), t.TempDir()
 	victim := filepath.Join(outside, "victim.png")
-	if err := os.WriteFile(victim, withText(mustPNG(t), "Software", software), 0o644); err != nil {
+	if err := os.WriteFile(victim, withChunks(mustPNG(t), textChunk("Software", software)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for link, target := range map[string]string{"out": outside, "file.png": victim, "up.png": "../x.png"} {
@@ -173,7 +173,7 @@ func TestWriteFollowsNoLink(t *testing.T) {
 	for _, force := range []bool{false, true} {
 		w := openWriter(t, dir, force)
 		for _, path := range []string{"out/new.png", "out/victim.png", "file.png", "up.png"} {
-			if _, err := w.write(plan.Output{Path: path}, picture(1)); err == nil {
+			if _, err := w.write(plan.Output{Path: path}, picture(1), nil); err == nil {
 				t.Errorf("%s was written, force %v", path, force)
 			}
 		}
@@ -205,7 +205,7 @@ func TestWriteSweeps(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := openWriter(t, dir, false).write(plan.Output{Path: "a.png"}, picture(1)); err != nil {
+	if _, err := openWriter(t, dir, false).write(plan.Output{Path: "a.png"}, picture(1), nil); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{".flow-0123456789AB.tmp", ".flow-0123456789abc.tmp", ".flow-ffffffffffff.tmp", "a.png", "flow-0123456789ab.tmp", "old.png"}
@@ -216,7 +216,7 @@ func TestWriteSweeps(t *testing.T) {
 
 func TestWriteRefusesDamagedPictures(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := openWriter(t, dir, false).write(plan.Output{Path: "a.png"}, &nodes.Image{Width: 3, Height: 3, Pix: []byte{1}}); err == nil || len(tree(t, dir)) != 0 {
+	if _, err := openWriter(t, dir, false).write(plan.Output{Path: "a.png"}, &nodes.Image{Width: 3, Height: 3, Pix: []byte{1}}, nil); err == nil || len(tree(t, dir)) != 0 {
 		t.Errorf("%v, %v", err, tree(t, dir))
 	}
 }

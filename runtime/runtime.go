@@ -21,6 +21,9 @@ type Options struct {
 	Memory int64  // bytes that the run may use; 0 for no limit
 	Folder string // where outputs are written
 	Force  bool   // overwrite files that flow did not write
+	Fresh  bool   // write over no file at all
+	// Release of flow, which pictures name. Empty: pictures say nothing of what made them.
+	Release string
 }
 
 // Workflow is a workflow that was read and planned.
@@ -33,6 +36,11 @@ type Workflow struct {
 // will do. The workflow is nil if a diagnostic is an error. Close it.
 func Read(ctx context.Context, file string, opt Options) (*Workflow, []spec.Diagnostic) {
 	doc, diags := spec.Load(file)
+	return ReadDocument(ctx, doc, diags, opt)
+}
+
+// ReadDocument is [Read] for a document that was read before, with its diagnostics; doc is nil where nothing could be made of the text.
+func ReadDocument(ctx context.Context, doc *spec.Document, diags []spec.Diagnostic, opt Options) (*Workflow, []spec.Diagnostic) {
 	p, diags := plan.Build(doc, diags, opt.Options)
 	if p == nil {
 		return nil, diags
@@ -58,7 +66,7 @@ func (w *Workflow) Run(ctx context.Context) (*sched.Result, error) {
 	if err := sched.CheckMemory(w.Explain(), w.opt.Memory); err != nil {
 		return nil, err
 	}
-	out, err := newWriter(w.opt.Folder, w.opt.Force)
+	out, err := newWriter(w.opt.Folder, w.opt.Force, w.opt.Fresh)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +74,7 @@ func (w *Workflow) Run(ctx context.Context) (*sched.Result, error) {
 	if err := out.check(w.Plan.Outputs); err != nil {
 		return nil, err
 	}
-	return sched.Run(ctx, w.Plan, sched.Options{Store: w.opt.Store, Env: w.opt.Env, Sink: w.opt.Sink, Write: out.write}), nil
+	return sched.Run(ctx, w.Plan, sched.Options{Store: w.opt.Store, Env: w.opt.Env, Sink: w.opt.Sink, Write: w.signed(out)}), nil
 }
 
 // FinderFor finds a workflow's files: in its folder, then in the roots.

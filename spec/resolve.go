@@ -36,7 +36,7 @@ func (d *Document) Resolve(precision, device, edition string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-func word(s string) Word   { return Word{Text: s} }
+func word(s string) Word        { return Word{Text: s} }
 func plainText(s string) *Value { return &Value{Kind: String, Text: s} }
 
 // isDollar says whether a text is written with another $ before it, so that no reader takes it for a reference.

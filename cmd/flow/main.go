@@ -17,6 +17,7 @@ func main() { os.Exit(run()) }
 // Exit codes; docs/cli.md lists them.
 const (
 	exitOK          = 0
+	exitTest        = 1 // a picture or a test is not as it was
 	exitFile        = 2 // the file or the command line is wrong
 	exitWork        = 3 // plan --check found work
 	exitRun         = 4 // the run failed

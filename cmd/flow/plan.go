@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"text/tabwriter"
 
 	"github.com/dustin/go-humanize"
@@ -36,7 +37,7 @@ files only, computes nothing and writes nothing.`,
 			if asJSON {
 				err = a.planJSON(nodes.Class(w.Plan.Precision), w.Plan.Edition, rows)
 			} else {
-				err = a.planText(rows)
+				err = a.planText(a.out, rows)
 			}
 			if err != nil {
 				return err
@@ -55,8 +56,8 @@ files only, computes nothing and writes nothing.`,
 	return c
 }
 
-func (a *app) planText(rows []sched.Row) error {
-	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+func (a *app) planText(out io.Writer, rows []sched.Row) error {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "NODE\tKIND\tSTATE\tMEMORY\tWHY")
 	for _, r := range rows {
 		memory, why := "-", r.Reason

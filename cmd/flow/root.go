@@ -43,8 +43,8 @@ last bit, on every machine; what has been computed is answered from the cache.
   flow plan FILE             say what would run, and why
   flow validate FILE         say what is wrong with a file
 
-Each command has --help. Exit codes: 0 ok, 2 the file or the command line is
-wrong, 3 plan --check found work, 4 the run failed, 130 interrupted.
+Each command has --help. Exit codes: 0 ok, 1 another picture than before, 2 the file or the
+command line is wrong, 3 plan --check found work, 4 the run failed, 130 interrupted.
 flow help language, environment and exit-codes say more.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -54,7 +54,7 @@ flow help language, environment and exit-codes say more.`,
 	c.SetOut(a.out)
 	c.SetErr(a.err)
 	c.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log what is done, on standard error")
-	c.AddCommand(runCommand(a), validateCommand(a), planCommand(a), graphCommand(a), cacheCommand(a), schemaCommand(a),
+	c.AddCommand(runCommand(a), showCommand(a), verifyCommand(a), validateCommand(a), planCommand(a), graphCommand(a), cacheCommand(a), schemaCommand(a),
 		kindsCommand(a), doctorCommand(a), versionCommand(a), exampleCommand(a), convertCommand(a), loraCommand(a), benchCommand(a))
 	c.AddCommand(topics()...)
 	c.SetFlagErrorFunc(flagError)

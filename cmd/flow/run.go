@@ -11,23 +11,40 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/ui"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
+	"github.com/seed-8af8f8e1/flow/runtime/event"
 )
 
 func runCommand(a *app) *cobra.Command {
 	var f workflowFlags
-	var asJSON, force bool
+	var asJSON, force, bare bool
 	var out string
 	c := &cobra.Command{
-		Use:   "run FILE",
+		Use:   "run FILE|PICTURE",
 		Short: "Render a workflow's pictures",
 		Long: `Runs a workflow and writes its outputs below the workflow's folder (or --out).
 What the cache knows is not computed again. A file that flow did not write is not
-overwritten without --force. Ctrl-C stops within a second; what is finished stays.`,
+overwritten without --force. Ctrl-C stops within a second; what is finished stays.
+
+A PNG that flow has written holds its workflow: given instead of FILE it is rendered again into
+the current folder (or --out), over no file, after its plan is shown.`,
 		Example: `  flow run castle.flow.yaml
   flow run castle.flow.yaml -p seed=43 -p "prompt=a red house on a beach"
   flow run castle.flow.yaml --json | jq .type`,
-		Args: takes(1, 1, "one FILE"),
+		Args: takes(1, 1, "one FILE or PICTURE"),
 		RunE: func(c *cobra.Command, args []string) error {
+			sink := a.sink(false)
+			if asJSON {
+				sink = ui.NewJSON(a.out)
+			}
+			if a.verbose {
+				sink = logged{sink, a.log()}
+			}
+			if isPicture(args[0]) {
+				if force {
+					return errors.New("a picture's workflow writes over no file: leave --force out, or name another folder with --out")
+				}
+				return a.runPicture(c.Context(), args[0], &f, sink, out, asJSON, bare)
+			}
 			opt, diags, err := a.options(args[0], &f)
 			if err != nil {
 				return err
@@ -36,24 +53,11 @@ overwritten without --force. Ctrl-C stops within a second; what is finished stay
 			if out != "" {
 				opt.Folder = out
 			}
-			if asJSON {
-				opt.Sink = ui.NewJSON(a.out)
-			} else {
-				columns := terminalWidth(a.err)
-				if a.verbose {
-					columns = nil // log lines and a live line would write over each other
-				}
-				opt.Sink = ui.NewText(a.err, columns)
+			opt.Sink = sink
+			if !bare {
+				opt.Release = release()
 			}
-			if a.verbose {
-				opt.Sink = logged{opt.Sink, opt.Env.Log}
-			}
-			if err := kernel.CheckSwitch(); err != nil {
-				fmt.Fprintln(a.err, "warning:", err)
-			}
-			if a.warned != nil {
-				fmt.Fprintln(a.err, "warning:", a.warned)
-			}
+			a.warn()
 			w, err := a.read(c.Context(), args[0], &f, opt, diags, false)
 			if err != nil {
 				return err
@@ -63,10 +67,47 @@ overwritten without --force. Ctrl-C stops within a second; what is finished stay
 		},
 	}
 	f.add(c)
+	c.Flags().BoolVar(&bare, "no-metadata", false, "write pictures that do not say what made them")
 	c.Flags().BoolVar(&asJSON, "json", false, "write events as lines of JSON on standard output")
 	c.Flags().BoolVar(&force, "force", false, "overwrite files that flow did not write")
 	c.Flags().StringVarP(&out, "out", "o", "", "write outputs below this folder (default: the workflow's)")
 	return c
+}
+
+// warn says what a run should know of this machine.
+func (a *app) warn() {
+	if err := kernel.CheckSwitch(); err != nil {
+		fmt.Fprintln(a.err, "warning:", err)
+	}
+	if a.warned != nil {
+		fmt.Fprintln(a.err, "warning:", a.warned)
+	}
+}
+
+// runPicture renders the workflow that a picture holds.
+func (a *app) runPicture(ctx context.Context, name string, f *workflowFlags, sink event.Sink, out string, asJSON, bare bool) error {
+	p, err := recorded(name)
+	if err != nil {
+		return err
+	}
+	w, err := a.pictureWorkflow(ctx, p, f, func(opt *flowruntime.Options) {
+		opt.Sink = sink
+		if out != "" {
+			opt.Folder = out
+		}
+		if !bare {
+			opt.Release = release()
+		}
+	})
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	a.warn()
+	if err := a.planText(a.err, w.Explain()); err != nil {
+		return err
+	}
+	return a.execute(ctx, w, asJSON)
 }
 
 // execute runs a workflow that was read; the paths of what was written go to standard output,

@@ -42,20 +42,27 @@ func (f *workflowFlags) add(c *cobra.Command) {
 	fs := c.Flags()
 	fs.StringArrayVarP(&f.params, "param", "p", nil, "give a parameter a value: NAME=VALUE (repeatable)")
 	fs.StringVar(&f.paramsFile, "params", "", "read values of parameters from a YAML or JSON file")
-	fs.StringArrayVar(&f.models, "models", nil, "look for models in this folder too (repeatable; also FLOW_MODELS)")
-	fs.StringArrayVar(&f.allow, "allow-path", nil, "allow files below this folder to be read (repeatable)")
 	fs.StringVar(&f.precision, "precision", "", "override numerics.precision: "+strings.Join(spec.Precisions, " or "))
 	fs.StringVar(&f.device, "device", "", "override numerics.device: "+strings.Join(spec.Devices, ", "))
 	fs.StringVar(&f.edition, "edition", "", "override numerics.edition: "+strings.Join(spec.Editions, " or "))
-	fs.StringVar(&f.format, "format", "text", "how diagnostics are written: "+strings.Join(spec.Formats, ", "))
-	fs.IntVar(&f.threads, "threads", 0, "workers; 0 for as many as the process may use (the result is the same)")
-	fs.StringVar(&f.memory, "memory", "", "memory that a run may use, such as 4GB (default: what the machine and its control group allow)")
-	for name, values := range map[string][]string{"precision": spec.Precisions, "device": spec.Devices, "edition": spec.Editions, "format": spec.Formats} {
+	f.addPlaces(c)
+	for name, values := range map[string][]string{"precision": spec.Precisions, "device": spec.Devices, "edition": spec.Editions} {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 	}
+}
+
+// addPlaces adds the flags that say where things are and what a run may use.
+func (f *workflowFlags) addPlaces(c *cobra.Command) {
+	fs := c.Flags()
+	fs.StringArrayVar(&f.models, "models", nil, "look for models in this folder too (repeatable; also FLOW_MODELS)")
+	fs.StringArrayVar(&f.allow, "allow-path", nil, "allow files below this folder to be read (repeatable)")
+	fs.StringVar(&f.format, "format", "text", "how diagnostics are written: "+strings.Join(spec.Formats, ", "))
+	fs.IntVar(&f.threads, "threads", 0, "workers; 0 for as many as the process may use (the result is the same)")
+	fs.StringVar(&f.memory, "memory", "", "memory that a run may use, such as 4GB (default: what the machine and its control group allow)")
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(spec.Formats, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // check refuses values of flags that do not exist.

@@ -161,7 +161,7 @@ func (b *bench) run(t *testing.T, file string, shade string) (states map[string]
 		t.Fatal(diags)
 	}
 	b.ran, rows = nil, Explain(p, b.store)
-	res := Run(t.Context(), p, Options{Store: b.store, Sink: &event.Recorder{}, Write: func(plan.Output, nodes.Value) (string, error) { return "x", nil }})
+	res := Run(t.Context(), p, Options{Store: b.store, Sink: &event.Recorder{}, Write: func(plan.Output, nodes.Value, []Made) (string, error) { return "x", nil }})
 	states = make(map[string]State)
 	for _, s := range res.Steps {
 		states[s.Name] = s.State

@@ -202,7 +202,7 @@ func (r *rig) reset() {
 }
 
 func (r *rig) options() Options {
-	return Options{Store: r.store, Sink: &r.sink, Now: func() time.Time { return r.now }, Write: func(o plan.Output, v nodes.Value) (string, error) {
+	return Options{Store: r.store, Sink: &r.sink, Now: func() time.Time { return r.now }, Write: func(o plan.Output, v nodes.Value, _ []Made) (string, error) {
 		m := v.(*nodes.Image)
 		if r.write != nil {
 			if err := r.write(o.Name); err != nil {

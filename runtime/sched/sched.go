@@ -50,11 +50,18 @@ type Options struct {
 	Store cache.Store
 	Env   nodes.Env // Progress and Warn are filled in for each step
 	Sink  event.Sink
-	// Write takes an output's value and gives the path it was written to.
-	Write func(o plan.Output, v nodes.Value) (string, error)
+	// Write takes an output's value and gives the path that it was written to; empty for none. made is what led to it.
+	Write func(o plan.Output, v nodes.Value, made []Made) (string, error)
 	// Follow, where it is not nil, is given what a step's loop carries after each of its steps, counted from 1.
 	Follow func(s *plan.Step, step int, state map[string]nodes.Tensor)
 	Now    func() time.Time // nil for time.Now
+}
+
+// Made is a step that an output came from: what was done, as its action document, and the key of that.
+type Made struct {
+	Node   string
+	Key    cache.ActionKey
+	Action []byte
 }
 
 // Run runs the needed steps of an inspected plan and writes its outputs. Everything that can
@@ -205,6 +212,9 @@ func (r *run) output(ctx context.Context, o plan.Output) string {
 		return ""
 	}
 	path, err := r.write(ctx, t, o)
+	if err == nil && path == "" {
+		return "" // it was looked at alone
+	}
 	if err == nil {
 		r.emit(event.Event{Type: event.OutputDone, Output: o.Name, Node: t.step.Name, Path: path})
 		return path
@@ -224,5 +234,27 @@ func (r *run) write(ctx context.Context, t *task, o plan.Output) (string, error)
 	if err := ctx.Err(); err != nil {
 		return "", err // the store has it: the next run writes it at once
 	}
-	return r.opt.Write(o, v)
+	return r.opt.Write(o, v, r.lineage(t))
+}
+
+// lineage lists the stored steps that t, which is done, came from, in the order of the run.
+func (r *run) lineage(t *task) []Made {
+	from := make(map[*task]bool)
+	var visit func(t *task)
+	visit = func(t *task) {
+		if !from[t] {
+			from[t] = true
+			for _, in := range t.inputs {
+				visit(in)
+			}
+		}
+	}
+	visit(t)
+	var out []Made
+	for _, t := range r.order {
+		if from[t] && t.action != nil {
+			out = append(out, Made{t.step.Name, t.key, t.action})
+		}
+	}
+	return out
 }

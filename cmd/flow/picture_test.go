@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/seed-8af8f8e1/flow/internal/provenance"
+	"github.com/seed-8af8f8e1/flow/nodes"
+)
+
+// flowIn runs the command in the current folder.
+func flowIn(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	a := &app{in: strings.NewReader(""), out: &out, err: &errs}
+	defer a.close()
+	c := root(a)
+	c.SetArgs(args)
+	err := c.ExecuteContext(context.Background())
+	var e *exitError
+	switch {
+	case err == nil:
+		return exitOK, out.String(), errs.String()
+	case errors.As(err, &e):
+		return e.code, out.String(), errs.String() + e.message
+	}
+	return exitFile, out.String(), errs.String() + err.Error()
+}
+
+// withRecord writes a picture with a record into the current folder.
+func withRecord(t *testing.T, name string, m *nodes.Image, r provenance.Record) {
+	t.Helper()
+	data, err := nodes.EncodePNG(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunk, err := r.Chunk()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const head = 8 + 25
+	data = append(data[:head:head], append(chunk, data[head:]...)...)
+	if err := os.WriteFile(name, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inFolder gives a test a current folder, a cache and the small model of its own.
+func inFolder(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	t.Setenv("FLOW_CACHE_DIR", filepath.Join(t.TempDir(), "cache"))
+	t.Setenv("FLOW_MODELS", smallModels)
+}
+
+// smallModels is the folder of the small model.
+var smallModels, _ = filepath.Abs("../../examples/castle")
+
+const hostile = `flow: v1
+name: "n"
+models: {m: {path: model}}
+params: {where: {type: string, default: "../../../../tmp/flow-escape"}}
+nodes:
+  b: {kind: load-model, weights: $models.m}
+  n: {kind: noise, seed: 1, width: 64, height: 64}
+  p: {kind: decode, model: $b, latents: $n}
+outputs:
+  a: {from: $p, path: "PATH"}
+  b: {from: $p, path: other.png}
+`
+
+func TestPicturesChooseNoFolder(t *testing.T) {
+	m := &nodes.Image{Width: 1, Height: 1, Pix: make([]byte, 3)}
+	for path, want := range map[string]int{"deep/er/x.png": exitOK, "../x.png": exitFile, "/tmp/flow-escape.png": exitFile, "${params.where}/x.png": exitFile} {
+		inFolder(t)
+		withRecord(t, "in.png", m, provenance.Record{Output: "a", Workflow: strings.Replace(hostile, "PATH", path, 1)})
+		code, out, errs := flowIn(t, "run", "in.png")
+		if code != want || want == exitOK && out != "x.png\n" {
+			t.Errorf("%s: %d, %q, %s", path, code, out, errs)
+		}
+		entries, err := os.ReadDir(".")
+		if err != nil || want == exitOK && len(entries) != 2 || want != exitOK && len(entries) != 1 {
+			t.Errorf("%s: the folder has %v, %v", path, entries, err)
+		}
+	}
+}
+
+func TestPicturesAreShownHarmless(t *testing.T) {
+	inFolder(t)
+	m := &nodes.Image{Width: 1, Height: 1, Pix: make([]byte, 3)}
+	evil := "\x1b[2J\x1b]0;title\a\u202e\rx"
+	withRecord(t, "in.png", m, provenance.Record{Output: evil, Release: evil, Numerics: evil, Pixels: evil, Lock: evil, Workflow: "flow: v1\n# " + evil, Actions: []provenance.Action{{Node: evil, Key: evil, Action: []byte("{}")}}})
+	for _, args := range [][]string{{"show", "in.png"}, {"show", "in.png", "--workflow"}, {"show", "in.png", "--json"}, {"show", "in.png", "--statement"}, {"run", "in.png"}, {"verify", "in.png"}} {
+		_, out, errs := flowIn(t, args...)
+		if strings.ContainsAny(out+errs, "\x1b\a\r\u202e") {
+			t.Errorf("%v: %q %q", args, out, errs)
+		}
+	}
+}
+
+// TestVerifyTellsWhatChanged: pixels changed after the run, a record of other actions, another workflow.
+func TestVerifyTellsWhatChanged(t *testing.T) {
+	inFolder(t)
+	workflow := strings.Replace(hostile, "PATH", "x.png", 1)
+	withRecord(t, "in.png", &nodes.Image{Width: 1, Height: 1, Pix: make([]byte, 3)}, provenance.Record{Output: "a", Workflow: workflow})
+	if code, _, errs := flowIn(t, "run", "in.png"); code != exitOK {
+		t.Fatal(errs)
+	}
+	p, err := recorded("x.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := p.pixels()
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(name string, m *nodes.Image, r provenance.Record, code int, want string) {
+		t.Helper()
+		withRecord(t, name, m, r)
+		got, out, errs := flowIn(t, "verify", name)
+		if got != code || !strings.Contains(out, want) {
+			t.Errorf("%s: %d %q %s, want %d %q", name, got, out, errs, code, want)
+		}
+	}
+	check("same.png", m, *p.record, exitOK, "the same, pixel by pixel (bf16@1)")
+	changed := &nodes.Image{Width: m.Width, Height: m.Height, Pix: append([]byte{m.Pix[0] ^ 1}, m.Pix[1:]...)}
+	check("changed.png", changed, *p.record, exitTest, "the file's pixels were changed after flow wrote it")
+	other := *p.record
+	other.Pixels = changed.Digest().String()
+	check("release.png", changed, other, exitTest, "another picture, by the same actions")
+	other.Actions = append([]provenance.Action(nil), p.record.Actions...)
+	other.Actions[1].Key = strings.Repeat("0", 64)
+	check("weights.png", changed, other, exitTest, `node "`+other.Actions[1].Node+`" did something else`)
+	check("luck.png", m, other, exitOK, "did something else")
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-8af8f8e1/flow/internal/provenance"
+	"github.com/seed-8af8f8e1/flow/internal/ui"
+	"github.com/seed-8af8f8e1/flow/nodes"
+	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
+	"github.com/seed-8af8f8e1/flow/runtime/cache"
+	"github.com/seed-8af8f8e1/flow/runtime/event"
+)
+
+func baseName(name string) string { return filepath.Base(name) }
+
+// verdict is what flow verify finds.
+type verdict struct {
+	File     string `json:"file"`
+	Same     bool   `json:"same"`
+	Numerics string `json:"numerics"`
+	Found    string `json:"pixels_of_file"`
+	Made     string `json:"pixels_made"`
+	Node     string `json:"first_node,omitempty"` // the first whose action differs
+	Message  string `json:"message"`
+}
+
+func verifyCommand(a *app) *cobra.Command {
+	var f workflowFlags
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "verify PICTURE",
+		Short: "Render a picture again and compare",
+		Long: `Reads from a picture that flow has written what made it, renders that anew - no picture of the
+cache is taken - and compares pixel by pixel. It writes nothing. Models are looked for in the
+current folder and in those of --models. Exit codes: 0 the same, 1 another picture.`,
+		Example: `  flow verify castle-42.png
+  flow verify castle-42.png --models ~/models --json`,
+		Args: takes(1, 1, "one PICTURE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			v, err := a.verify(c.Context(), args[0], &f, asJSON)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = a.json(v)
+			} else {
+				_, err = fmt.Fprintf(a.out, "%s: %s\n", v.File, v.Message)
+			}
+			if err == nil && !v.Same {
+				err = &exitError{exitTest, ""}
+			}
+			return err
+		},
+	}
+	f.addPlaces(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "write the verdict as JSON")
+	return c
+}
+
+// anew is a store that knows no result, only the digests of files that another remembers.
+type anew struct {
+	*cache.Memory
+	memo cache.Store
+}
+
+// GetMemo implements cache.Store.
+func (s anew) GetMemo(key string) ([]byte, bool) { return s.memo.GetMemo(key) }
+
+// PutMemo implements cache.Store.
+func (s anew) PutMemo(key string, value []byte) { s.memo.PutMemo(key, value) }
+
+func (a *app) verify(ctx context.Context, name string, f *workflowFlags, quiet bool) (*verdict, error) {
+	p, err := recorded(name)
+	if err != nil {
+		return nil, err
+	}
+	m, err := p.pixels()
+	if err != nil {
+		return nil, err
+	}
+	w, err := a.pictureWorkflow(ctx, p, f, func(opt *flowruntime.Options) {
+		opt.Sink, opt.Store = a.sink(quiet), anew{cache.NewMemory(), opt.Store}
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	if err := device(w.Plan.Device); err != nil {
+		return nil, err
+	}
+	res, made, err := w.Render(ctx)
+	if err != nil {
+		return nil, &exitError{exitRun, err.Error()}
+	}
+	switch {
+	case errors.Is(res.Err, context.Canceled):
+		return nil, context.Canceled
+	case res.Err != nil:
+		return nil, &exitError{exitRun, res.Err.Error()}
+	}
+	got, ok := made[p.record.Output]
+	if !ok {
+		return nil, &exitError{exitRun, "the workflow made no picture"}
+	}
+	v := &verdict{File: name, Numerics: nodes.Class(w.Plan.Precision), Found: m.Digest().String(), Made: got.Image.Digest().String()}
+	v.Same = v.Found == v.Made
+	v.explain(p.record, got.Actions)
+	return v, nil
+}
+
+// explain says what the comparison means.
+func (v *verdict) explain(r *provenance.Record, actions []provenance.Action) {
+	for i, x := range actions {
+		if r.Actions != nil && (i >= len(r.Actions) || r.Actions[i].Key != x.Key) {
+			v.Node = x.Node
+			break
+		}
+	}
+	changed := v.Found != r.Pixels
+	switch {
+	case v.Same && v.Node == "":
+		v.Message = "the same, pixel by pixel (" + v.Numerics + ")"
+	case v.Same:
+		v.Message = fmt.Sprintf("the same, pixel by pixel, though node %q did something else (other weights, or other numerics)", v.Node)
+	case changed && v.Made == r.Pixels:
+		v.Message = "another picture: the file's pixels were changed after flow wrote it; the workflow gives what it gave then"
+	case v.Node != "":
+		v.Message = fmt.Sprintf("another picture: node %q did something else (other weights, or other numerics)", v.Node)
+	default:
+		v.Message = fmt.Sprintf("another picture, by the same actions: written by flow %s, rendered by flow %s", r.Release, release())
+	}
+}
+
+// sink shows a run on standard error, or nowhere.
+func (a *app) sink(quiet bool) event.Sink {
+	if quiet {
+		return event.Discard
+	}
+	columns := terminalWidth(a.err)
+	if a.verbose {
+		columns = nil // log lines and a live line would write over each other
+	}
+	return ui.NewText(a.err, columns)
+}
