@@ -124,6 +124,9 @@ func (x *exec) prepare() error {
 func (x *exec) operation(in *program.Instr) (operation, needs) {
 	switch op := in.Op.(type) {
 	case *program.Product:
+		if op.Algorithm == program.Winograd {
+			return x.newWinograd(in, op)
+		}
 		return x.newProduct(in, op)
 	case *program.Attention:
 		return x.newAttention(in, op)

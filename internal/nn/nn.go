@@ -45,6 +45,8 @@ type Conv struct {
 	Stride int
 	// PadBefore is the zero border at the top and left, PadAfter at the bottom and right.
 	PadBefore, PadAfter int
+	// Winograd has it summed by Winograd's algorithm, for a kernel of 3 and stride 1; with a batch bias, further taps or patches it is not.
+	Winograd bool
 }
 
 // Conv3x3 keeps the size: kernel 3, border 1.
@@ -63,6 +65,10 @@ func (c Conv) Apply(b *program.Builder, name string, x ID) ID {
 func (c Conv) ApplyWith(b *program.Builder, name string, x, batchBias ID, extra []program.Tap, biases []ID) (y ID) {
 	b.Scope(name, func() {
 		w := b.Weight("weight", c.Out, b.Dim(x, -1), c.Kernel, c.Kernel)
+		if c.Winograd && batchBias == None && len(extra) == 0 && len(b.PatchesOf(w)) == 0 {
+			y = b.Winograd(c.tap(b, x, w), append([]ID{b.Weight("bias", c.Out)}, biases...))
+			return
+		}
 		taps := append(patched(b, c.tap(b, x, w)), extra...)
 		y = b.Product(taps, append([]ID{b.Weight("bias", c.Out)}, biases...), batchBias)
 	})

@@ -45,6 +45,14 @@ func (b *Builder) Product(taps []Tap, biases []ID, batchBias ID) ID {
 	return b.emit(op, out, in...)
 }
 
+// Winograd is [Builder.Product] of a 3x3 convolution with stride 1, summed in fp32 by Winograd's algorithm.
+func (b *Builder) Winograd(t Tap, biases []ID) (y ID) {
+	b.need(t.KH == 3 && t.KW == 3 && t.Stride <= 1, "Winograd's algorithm for a %dx%d convolution with stride %d", t.KH, t.KW, t.Stride)
+	b.WithPrecision(F32, func() { y = b.Product([]Tap{t}, biases, None) })
+	b.p.Instrs[len(b.p.Instrs)-1].Op.(*Product).Algorithm = Winograd
+	return y
+}
+
 func (t Tap) withDefaults() Tap {
 	if t.KH == 0 {
 		t.KH, t.KW = 1, 1

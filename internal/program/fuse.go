@@ -5,12 +5,13 @@ import "slices"
 // Fuse joins neighbours, so that values are not written and read again between them: what follows a product and treats
 // each element alone (gates, activation, residual) becomes the product's [Epilogue], an activation
 // after a group norm becomes part of it, and the moments that a group norm needs are made by the products
-// whose results it normalises.
+// whose results it normalises. A product by Winograd's algorithm reads an image that is enlarged twice in its small form.
 func Fuse(p *Program) *Program {
 	f := newFuser(clone(p))
 	for i := range f.Instrs {
 		switch f.Instrs[i].Op.(type) {
 		case *Product:
+			f.enlarge(i)
 			f.extend(i)
 		case *GroupNorm:
 			f.activate(i)
@@ -69,6 +70,29 @@ func (f *fuser) next(i int) int {
 	return -1
 }
 
+// enlarge has product i read the image that was enlarged for it.
+func (f *fuser) enlarge(i int) {
+	in := &f.Instrs[i]
+	op := *in.Op.(*Product)
+	at := op.Segments[0].X
+	j := f.maker[in.In[at]]
+	if op.Algorithm != Winograd || j < 0 || f.next(j) != i {
+		return
+	}
+	up, ok := f.Instrs[j].Op.(*Upsample)
+	small := f.Instrs[j].In[0]
+	if s := f.Shape(small); !ok || up.H != 2*s[1] || up.W != 2*s[2] {
+		return
+	}
+	op.Segments = slices.Clone(op.Segments)
+	op.Segments[0].Doubled = true
+	in.Op, in.In[at] = &op, small
+	f.Instrs[j] = Instr{Stage: in.Stage}
+	if f.reader[small] == j {
+		f.reader[small] = i
+	}
+}
+
 // extend makes what follows product i its epilogue.
 func (f *fuser) extend(i int) {
 	for j := f.next(i); j >= 0 && f.absorb(&f.Instrs[i], &f.Instrs[j]); j = f.next(i) {
@@ -95,6 +119,9 @@ func (f *fuser) absorb(in, next *Instr) bool {
 	e := &op.Epilogue
 	from, to := f.Shape(in.Out[0]), f.Shape(next.Out[0])
 	last := len(from) - 1
+	if _, ok := next.Op.(*Add); !ok && op.Algorithm != Direct {
+		return false
+	}
 	switch n := next.Op.(type) {
 	case *GEGLU:
 		if *e != (Epilogue{}) {

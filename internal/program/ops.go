@@ -17,7 +17,18 @@ type Segment struct {
 	KH, KW          int
 	Stride          int
 	PadTop, PadLeft int // the border at the bottom and right follows from the output's size
+	// Doubled says that X is read as if [Upsample] had made it twice as high and wide. [Fuse] sets it, in products by Winograd's algorithm.
+	Doubled bool
 }
+
+// Algorithm is in which order a product is summed. It is a part of what the product means, chosen by the code that builds it.
+type Algorithm uint8
+
+// Algorithms of products (docs/numerics.md, Products and Winograd).
+const (
+	Direct   Algorithm = iota // term by term
+	Winograd                  // F(4x4, 3x3), of one 3x3 convolution with stride 1, in fp32
+)
 
 // Product computes linear layers and convolutions (docs/numerics.md, Products):
 // several segments summed into one accumulator that starts at the biases.
@@ -33,6 +44,7 @@ type Product struct {
 	Biases    []int // indices into Instr.In of vectors [N], added in this order
 	BatchBias int   // index into Instr.In of a [B,N] value, or -1
 	Prec      Precision
+	Algorithm Algorithm
 	Epilogue  Epilogue // empty unless the fuse pass has put something here
 }
 

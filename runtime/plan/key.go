@@ -11,8 +11,9 @@ import (
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
 
-// keyVersion is the version of the action document's form.
-const keyVersion = 1
+// keyVersion is the version of the action document's form and of what the numerics classes mean. 2: the autoencoder's convolutions by
+// Winograd's algorithm (docs/adr/0007-winograd-in-the-autoencoder.md).
+const keyVersion = 2
 
 // Digests are what a step's key has of its inputs: of stored ones the value's digest by argument path, of
 // live ones the digests of the components that the step uses.

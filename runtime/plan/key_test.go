@@ -142,7 +142,7 @@ func TestActionDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	zeros := strings.Repeat("0", 62)
-	want := fmt.Sprintf(`{"args":{},"edition":"diffusers","inputs":{"conditioning":"02%s","latents":"01%s","model":{"unet":"03%s"}},"key":1,"kind":"denoise@1","numerics":"bf16@1"}`, zeros, zeros, zeros)
+	want := fmt.Sprintf(`{"args":{},"edition":"diffusers","inputs":{"conditioning":"02%s","latents":"01%s","model":{"unet":"03%s"}},"key":2,"kind":"denoise@1","numerics":"bf16@1"}`, zeros, zeros, zeros)
 	if string(document) != want {
 		t.Errorf("%s, want\n%s", document, want)
 	}
@@ -150,7 +150,7 @@ func TestActionDocument(t *testing.T) {
 		t.Errorf("key %x", key)
 	}
 	document, _, err = p.Action(p.step("noise"), Digests{})
-	if want := `{"args":{"ratio":"f64:3fe0000000000000","seed":"u64:42"},"inputs":{},"key":1,"kind":"noise@1"}`; err != nil || string(document) != want {
+	if want := `{"args":{"ratio":"f64:3fe0000000000000","seed":"u64:42"},"inputs":{},"key":2,"kind":"noise@1"}`; err != nil || string(document) != want {
 		t.Errorf("%s, want\n%s, %v", document, want, err)
 	}
 }

@@ -48,6 +48,15 @@ type Tier struct {
 	TransposeWords func(dst []float32, w *Weight, at, step, n int) bool
 	// Columns does what Transpose does, for n elements of the first rows (at most NR) rows of x; the others are zero.
 	Columns func(dst, x []float32, step, n, rows int)
+	// Rows multiplies rows (a multiple of MR) of n words, step elements apart, by a panel, with sums that begin at +0: out[r*NR+j] is
+	// the sum of x[r*step+c] * w[c*NR+j] over c ascending, one fused multiply-add a term.
+	Rows func(out, x []float32, step int, w Panel, n, rows int)
+	// WinogradIn makes the 36 planes of a tile, plane elements apart, of n channels of 6x6 pixels: pixel (y, x) is at y*row + x*pixel. tmp has
+	// WinogradScratch elements.
+	WinogradIn func(v []float32, plane int, x []float32, row, pixel, n int, tmp []float32)
+	// WinogradOut makes 4x4 pixels of len(init) channels of the sums m in planes, each with its channel's init added and then the pixel
+	// of add, which is laid out as out or nil.
+	WinogradOut func(out, add []float32, row, pixel int, m []float32, plane int, init, tmp []float32)
 }
 
 // Plain is the oracle: plain Go.
@@ -57,6 +66,7 @@ var Plain = Tier{
 	ScaleMax: scaleMax, Exp2Sum: exp2Sum,
 	Sum: sum, Squares: squares, Normalize: normalize, Scale: scale,
 	BlockMoments: blockMoments, MergeMoments: mergeMoments, Transpose: transpose, Columns: columns,
+	Rows: rowsBy(between(productF32)), WinogradIn: winogradIn, WinogradOut: winogradOut,
 }
 
 // Tiers lists the tiers that this machine can run, the plain one first, the best last.

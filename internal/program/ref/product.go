@@ -117,7 +117,11 @@ func (s *source) terms(b, py, px, n int) float64 {
 	sum := 0.0
 	for ky := range s.KH {
 		for kx := range s.KW {
-			pixel := s.x.at(b, py*s.Stride-s.PadTop+ky, px*s.Stride-s.PadLeft+kx)
+			y, x := py*s.Stride-s.PadTop+ky, px*s.Stride-s.PadLeft+kx
+			if s.Doubled {
+				y, x = y>>1, x>>1
+			}
+			pixel := s.x.at(b, y, x)
 			for c, v := range pixel {
 				w := s.w[((n*s.wInputs+s.WOffset+c)*s.KH+ky)*s.KW+kx] // [N,C,KH,KW]
 				sum += float64(v) * float64(w)

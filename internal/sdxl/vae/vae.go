@@ -41,7 +41,7 @@ func Decode(pb *program.Builder, c *config.VAE, eps float32, latents ID) (pictur
 
 func (b *builder) decoder(h ID) ID {
 	last := len(b.c.BlockChannels) - 1
-	h = nn.Conv3x3(b.c.BlockChannels[last]).Apply(b.Builder, "conv_in", h)
+	h = b.conv("conv_in", b.c.BlockChannels[last], h)
 	h = b.mid(h, b.c.BlockChannels[last])
 	for i := range b.c.BlockChannels {
 		channels := b.c.BlockChannels[last-i]
@@ -51,7 +51,7 @@ func (b *builder) decoder(h ID) ID {
 			}
 			if i < last {
 				h = b.Upsample(h, 2*b.Dim(h, 1), 2*b.Dim(h, 2))
-				h = nn.Conv3x3(channels).Apply(b.Builder, "upsamplers.0.conv", h)
+				h = b.conv("upsamplers.0.conv", channels, h)
 			}
 		})
 	}
@@ -78,7 +78,7 @@ func Encode(pb *program.Builder, c *config.VAE, eps float32, picture ID) (latent
 
 func (b *builder) encoder(h ID) ID {
 	last := len(b.c.BlockChannels) - 1
-	h = nn.Conv3x3(b.c.BlockChannels[0]).Apply(b.Builder, "conv_in", h)
+	h = b.conv("conv_in", b.c.BlockChannels[0], h)
 	for i, channels := range b.c.BlockChannels {
 		b.Scope(fmt.Sprintf("down_blocks.%d", i), func() {
 			for j := range b.c.LayersPerBlock {
@@ -95,7 +95,7 @@ func (b *builder) encoder(h ID) ID {
 // head is the norm, activation and convolution at the end of either half.
 func (b *builder) head(h ID, out int) ID {
 	h = b.Activate(b.c.Act, nn.GroupNorm(b.Builder, "conv_norm_out", b.c.NormGroups, outEps, h))
-	return nn.Conv3x3(out).Apply(b.Builder, "conv_out", h)
+	return b.conv("conv_out", out, h)
 }
 
 // mid is a residual block, attention over all pixels with one head, and a residual block.
@@ -123,14 +123,24 @@ func (b *builder) resnet(name string, out int, x ID) (y ID) {
 	b.Scope(name, func() {
 		c := b.c
 		h := b.Activate(c.Act, nn.GroupNorm(b.Builder, "norm1", c.NormGroups, b.eps, x))
-		h = nn.Conv3x3(out).Apply(b.Builder, "conv1", h)
+		h = b.conv("conv1", out, h)
 		h = b.Activate(c.Act, nn.GroupNorm(b.Builder, "norm2", c.NormGroups, b.eps, h))
-		if b.Dim(x, -1) == out {
-			y = b.Add(x, nn.Conv3x3(out).Apply(b.Builder, "conv2", h))
-			return
+		h = b.conv("conv2", out, h)
+		if b.Dim(x, -1) != out {
+			x = nn.Conv1x1(out).Apply(b.Builder, "conv_shortcut", x)
 		}
-		taps, biases := nn.Shortcut(b.Builder, "conv_shortcut", out, x)
-		y = nn.Conv3x3(out).ApplyWith(b.Builder, "conv2", h, program.None, taps, biases)
+		y = b.Add(x, h)
 	})
 	return y
+}
+
+// leastWinograd is the number of channels, of both input and output, from which on a 3x3 convolution is summed by Winograd's
+// algorithm. It is a part of the numerics classes (docs/numerics.md).
+const leastWinograd = 32
+
+// conv is a 3x3 convolution that keeps the size.
+func (b *builder) conv(name string, out int, x ID) ID {
+	c := nn.Conv3x3(out)
+	c.Winograd = min(out, b.Dim(x, -1)) >= leastWinograd
+	return c.Apply(b.Builder, name, x)
 }

@@ -52,12 +52,14 @@ func main() {
 	}
 	for name, write := range map[string]func(*asm){
 		"products_avx2_amd64.s":       productsAVX2,
-		"products_avx512_amd64.s":     productsAVX512,
+		"products_avx512_amd64.s":     func(a *asm) { productsAVX512(a); rows(a) },
 		"products_avx512bf16_amd64.s": func(a *asm) { productsBF16(a); pairsBF16(a); wordsF16(a) },
 		"functions_avx2_amd64.s":      functions,
 		"norms_avx2_amd64.s":          func(a *asm) { norms(a); moments(a) },
 		"functions_avx512_amd64.s":    functions,
 		"norms_avx512_amd64.s":        norms,
+		"winograds_avx2_amd64.s":      winograd,
+		"winograds_avx512_amd64.s":    winograd,
 		"transpose_avx2_amd64.s":      transposes,
 		"peak_avx2_amd64.s":           peakAVX2,
 		"peak_avx512_amd64.s":         peakAVX512,
