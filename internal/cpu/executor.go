@@ -10,14 +10,19 @@ import (
 
 // Executor runs programs on the processor.
 type Executor struct {
-	tier kernel.Tier
+	tier    kernel.Tier
+	banding program.Banding
 }
 
+// bands is how large images are made band by band: those above 16 MB, and above an arena of 3.5 GB convolutions are
+// computed again rather than stored.
+var bands = program.Banding{Least: 1 << 24, Most: 3_500_000_000, Band: 1 << 24, LeastOf: 16}
+
 // New returns the executor with the best tier that this machine has and FLOW_CPU allows.
-func New() *Executor { return &Executor{tier: kernel.Best()} }
+func New() *Executor { return &Executor{tier: kernel.Best(), banding: bands} }
 
 // WithTier returns an executor that uses the given inner loops: for tests of tiers.
-func WithTier(t kernel.Tier) *Executor { return &Executor{tier: t} }
+func WithTier(t kernel.Tier) *Executor { return &Executor{tier: t, banding: bands} }
 
 // Name implements program.Executor.
 func (e *Executor) Name() string { return "cpu" }
@@ -57,7 +62,9 @@ func (e *Executor) exec(p *program.Program, threads int) *exec {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	return &exec{p: p, tier: e.tier, plan: program.PlanMemory(p),
+	banded := program.Bands(p, e.banding)
+	p = banded.Program
+	return &exec{p: p, of: banded.Of, tier: e.tier, plan: program.PlanMemory(p), windows: make(map[program.ID]window),
 		weights: make([]kernel.Weight, len(p.Values)), vectors: make([][]float32, len(p.Values)), pool: pool{threads: threads}}
 }
 
@@ -128,6 +135,8 @@ func (x *exec) operation(in *program.Instr) (operation, needs) {
 			return x.newWinograd(in, op)
 		}
 		return x.newProduct(in, op)
+	case *program.Chain:
+		return x.newChain(in, op)
 	case *program.Attention:
 		return x.newAttention(in, op)
 	case *program.GroupNorm:

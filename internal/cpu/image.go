@@ -6,6 +6,7 @@ import "github.com/seed-8af8f8e1/flow/internal/program"
 type image struct {
 	b, h, w, c int
 	stride     int // floats from pixel to pixel
+	top        int // the row at which data begins: not 0 in a band of an image
 	data       []float32
 }
 
@@ -22,7 +23,15 @@ func imageOf(shape []int, data []float32) image {
 }
 
 // image is a value of the program and where it lies.
-func (x *exec) image(id program.ID) image { return imageOf(x.p.Shape(id), x.f32(id)) }
+func (x *exec) image(id program.ID) image {
+	im := imageOf(x.p.Shape(id), nil)
+	if w, ok := x.windows[id]; ok {
+		im.top, im.data = w.top, w.data
+		return im
+	}
+	im.data = x.f32(id)
+	return im
+}
 
 func (im *image) pixels() int { return im.b * im.h * im.w }
 

@@ -59,16 +59,30 @@ func (x *exec) newGroupNorm(in *program.Instr, op *program.GroupNorm) (*groupNor
 }
 
 func (g *groupNorm) run() error {
-	g.gamma, g.beta = g.x.f32(g.in.In[0]), g.x.f32(g.in.In[1])
 	g.out.data = g.x.f32(g.in.Out[0])
-	take := carver(g.x.shared) // as needs says
+	for i := range g.parts {
+		g.parts[i].data = g.x.f32(g.parts[i].id)
+	}
+	if err := g.maps(g.x.shared); err != nil {
+		return err
+	}
+	lines, cost := g.out.b*g.out.h, g.out.b*g.out.h*g.out.w*g.out.c
+	if g.act != nil {
+		cost *= 4
+	}
+	return g.x.pool.do(g, (lines+g.rows-1)/g.rows, cost/4)
+}
+
+// maps makes each channel's map, in the memory given.
+func (g *groupNorm) maps(memory []float32) error {
+	g.gamma, g.beta = g.x.f32(g.in.In[0]), g.x.f32(g.in.In[1])
+	take := carver(memory) // as needs says
 	lines, c := g.out.b*g.out.h, g.out.c
 	g.mean, g.m2 = take.floats(g.out.b*c), take.floats(g.out.b*c)
 	g.factor, g.shift = take.floats(g.out.b*c), take.floats(g.out.b*c)
 	own := 0 // channels without given moments
 	for i := range g.parts {
 		part := &g.parts[i]
-		part.data = g.x.f32(part.id)
 		if part.given != program.None {
 			part.moments = g.x.f32(part.given)
 			continue
@@ -76,20 +90,12 @@ func (g *groupNorm) run() error {
 		part.moments = take.floats(2 * lines * part.c)
 		own += part.c
 	}
-
-	tasks, cost := (lines+g.rows-1)/g.rows, lines*g.out.w*c
 	if own > 0 {
-		if err := g.x.pool.do(&g.moments, tasks, lines*g.out.w*own/4); err != nil {
+		if err := g.x.pool.do(&g.moments, (lines+g.rows-1)/g.rows, lines*g.out.w*own/4); err != nil {
 			return err
 		}
 	}
-	if err := g.x.pool.do(&g.merges, g.out.b, lines*c/4); err != nil {
-		return err
-	}
-	if g.act != nil {
-		cost *= 4
-	}
-	return g.x.pool.do(g, tasks, cost/4)
+	return g.x.pool.do(&g.merges, g.out.b, lines*c/4)
 }
 
 // task takes the moments of some rows.

@@ -24,9 +24,11 @@ type exec struct {
 	needs needs
 	kept  int64 // floats of panels that are kept from step to step
 
-	arena  []float32
-	shared []float32  // working memory of one operation
-	words  program.ID // the value whose words a product has left at the beginning of shared, or None
+	arena   []float32
+	shared  []float32             // working memory of one operation
+	of      []int                 // by instruction: the one of the caller's program that it completes
+	windows map[program.ID]window // where chains have what is not stored
+	words   program.ID            // the value whose words a product has left at the beginning of shared, or None
 
 	inputs map[program.ID]program.Tensor
 	step   int
@@ -143,7 +145,7 @@ func (x *exec) stage(s program.Stage, opt *program.RunOptions) error {
 			return err
 		}
 		if opt.OnInstr != nil {
-			opt.OnInstr(i, x.copyOf)
+			opt.OnInstr(x.of[i], x.copyOf)
 		}
 	}
 	return nil

@@ -17,13 +17,15 @@ type winograd struct {
 
 	panels              int // of NR outputs
 	tilesY, tilesX      int
-	lines               int // of tiles, in a task
+	first, last         int // lines of tiles that are computed
+	lines               int // of a task
 	strips              int // tasks of an image
 	tiles, group        int // tiles and panels that are treated at a time
 	planeIn, planeOut   int // floats from plane to plane of what is transformed, and of its products
 	planes              []float32
 	biases              []float32
-	residual, taken     []float32 // as the result, and moments [B,H,2,N], or nil
+	residual            image
+	taken               []float32 // moments [B,H,2,N], or nil
 	making              planesJob
 	packed, transposing int // floats of a worker's memory for the making
 }
@@ -62,20 +64,19 @@ func (p *winograd) cut() {
 	for p.lines > 1 && p.out.b*up(p.tilesY, p.lines)/p.lines < 4*p.x.pool.threads {
 		p.lines--
 	}
-	p.strips = up(p.tilesY, p.lines) / p.lines
 }
 
 func (p *winograd) run() error {
-	p.src, p.out = p.x.image(p.in.In[p.seg.X]), p.x.image(p.in.Out[0])
-	p.planes = p.x.shared[:p.panels*p.panel()]
-	p.residual, p.taken = nil, nil
-	op := p.in.Op.(*program.Product)
-	if r := op.Epilogue.Residual; r != 0 {
-		p.residual = p.x.f32(p.in.In[r])
+	if err := p.begin(p.x.shared); err != nil {
+		return err
 	}
-	if len(p.in.Out) == 2 {
-		p.taken = p.x.f32(p.in.Out[1])
-	}
+	p.place()
+	return p.rows(0, p.out.h)
+}
+
+// begin adds up the biases and makes the planes of weights, in the memory given.
+func (p *winograd) begin(memory []float32) error {
+	p.planes = memory[:p.panels*p.panel()]
 	clear(p.biases)
 	for k, b := range p.biased {
 		if k == 0 {
@@ -84,11 +85,40 @@ func (p *winograd) run() error {
 		}
 		p.x.tier.Add(p.biases, p.biases, p.x.f32(b))
 	}
-	if err := p.x.pool.do(&p.making, p.panels, len(p.planes)); err != nil {
-		return err
+	return p.x.pool.do(&p.making, p.panels, len(p.planes))
+}
+
+// place finds the operands.
+func (p *winograd) place() {
+	p.src, p.out = p.x.image(p.in.In[p.seg.X]), p.x.image(p.in.Out[0])
+	p.residual, p.taken = image{}, nil
+	op := p.in.Op.(*program.Product)
+	if r := op.Epilogue.Residual; r != 0 {
+		p.residual = p.x.image(p.in.In[r])
 	}
+	if len(p.in.Out) == 2 {
+		p.taken = p.x.f32(p.in.Out[1])
+	}
+}
+
+// reads implements banded: a row above and below, but for the residual.
+func (p *winograd) reads(k, from, to int) (lo, hi int) {
+	if k != p.seg.X {
+		return from, to
+	}
+	lo, hi = from-p.seg.PadTop, to-p.seg.PadTop+2
+	if p.seg.Doubled {
+		lo, hi = lo>>1, (hi+1)>>1
+	}
+	return lo, hi
+}
+
+// rows computes rows [from,to) of each image, from on a multiple of four.
+func (p *winograd) rows(from, to int) error {
+	p.first, p.last = from/kernel.WinogradTile, up(to, kernel.WinogradTile)/kernel.WinogradTile
+	p.strips = up(p.last-p.first, p.lines) / p.lines
 	const macsPerNanosecond = 100
-	return p.x.pool.do(p, p.out.b*p.strips, 9*p.out.pixels()*p.out.c/macsPerNanosecond*p.src.c)
+	return p.x.pool.do(p, p.out.b*p.strips, 9*p.out.b*(to-from)*p.out.w*p.out.c/macsPerNanosecond*p.src.c)
 }
 
 // planesJob makes the planes of weights; a task is a panel.
@@ -119,8 +149,8 @@ func (p *winograd) task(w *worker, i int) {
 	t.tmp, t.frame = take.floats(kernel.WinogradScratch), take.floats(kernel.Planes*p.src.c)
 	t.v, t.m = take.floats(kernel.Planes*p.planeIn), take.floats(kernel.Planes*p.planeOut)
 	t.square, t.add = take.floats(16*kernel.NR), take.floats(16*kernel.NR)
-	first := i % p.strips * p.lines
-	last := min(first+p.lines, p.tilesY)
+	first := p.first + i%p.strips*p.lines
+	last := min(first+p.lines, p.last)
 	for n := first * p.tilesX; n < last*p.tilesX; n += p.tiles {
 		if w.stopped() {
 			return
@@ -133,7 +163,7 @@ func (p *winograd) task(w *worker, i int) {
 	c := p.out.c
 	for y := first * kernel.WinogradTile; y < min(last*kernel.WinogradTile, p.out.h); y++ {
 		l := t.b*p.out.h + y
-		p.x.tier.RowMoments(p.taken[2*l*c:][:c], p.taken[(2*l+1)*c:][:c], p.out.data[l*p.out.w*c:], c, p.out.w)
+		p.x.tier.RowMoments(p.taken[2*l*c:][:c], p.taken[(2*l+1)*c:][:c], p.out.data[(l-p.out.top)*p.out.w*c:], c, p.out.w)
 	}
 }
 
@@ -165,7 +195,7 @@ func (t *tiling) load(tile int, v []float32) {
 	y0, x0 := tile/t.tilesX*kernel.WinogradTile-t.seg.PadTop, tile%t.tilesX*kernel.WinogradTile-t.seg.PadLeft
 	const n = kernel.WinogradInput
 	if !t.seg.Doubled && y0 >= 0 && x0 >= 0 && y0+n <= im.h && x0+n <= im.w {
-		t.x.tier.WinogradIn(v, t.planeIn, im.data[((t.b*im.h+y0)*im.w+x0)*c:], im.w*c, c, c, t.tmp)
+		t.x.tier.WinogradIn(v, t.planeIn, im.data[((t.b*im.h+y0-im.top)*im.w+x0)*c:], im.w*c, c, c, t.tmp)
 		return
 	}
 	shift := 0
@@ -179,7 +209,7 @@ func (t *tiling) load(tile int, v []float32) {
 			clear(pixel)
 			continue
 		}
-		copy(pixel, im.data[((t.b*im.h+y)*im.w+x)*c:])
+		copy(pixel, im.data[((t.b*im.h+y-im.top)*im.w+x)*c:])
 	}
 	t.x.tier.WinogradIn(v, t.planeIn, t.frame, n*c, c, c, t.tmp)
 }
@@ -190,22 +220,22 @@ func (t *tiling) store(tile, n0 int, m []float32) {
 	n := min(kernel.NR, c-n0)
 	y0, x0 := tile/t.tilesX*kernel.WinogradTile, tile%t.tilesX*kernel.WinogradTile
 	h, w := min(kernel.WinogradTile, out.h-y0), min(kernel.WinogradTile, out.w-x0)
-	at, row := ((t.b*out.h+y0)*out.w+x0)*c+n0, out.w*c
+	at, row := ((t.b*out.h+y0-out.top)*out.w+x0)*c+n0, out.w*c
+	residual := t.residual.data
+	if residual != nil {
+		residual = residual[((t.b*out.h+y0-t.residual.top)*out.w+x0)*c+n0:]
+	}
 	init := t.biases[n0 : n0+n]
 	if h == kernel.WinogradTile && w == kernel.WinogradTile {
-		var add []float32
-		if t.residual != nil {
-			add = t.residual[at:]
-		}
-		t.x.tier.WinogradOut(out.data[at:], add, row, c, m, t.planeOut, init, t.tmp)
+		t.x.tier.WinogradOut(out.data[at:], residual, row, c, m, t.planeOut, init, t.tmp)
 		return
 	}
 	const wide = kernel.WinogradTile * kernel.NR
 	var add []float32
-	if t.residual != nil {
+	if residual != nil {
 		add = t.add
 		for i := range h * w {
-			copy(add[i/w*wide+i%w*kernel.NR:][:n], t.residual[at+i/w*row+i%w*c:])
+			copy(add[i/w*wide+i%w*kernel.NR:][:n], residual[i/w*row+i%w*c:])
 		}
 	}
 	t.x.tier.WinogradOut(t.square, add, wide, kernel.NR, m, t.planeOut, init, t.tmp)

@@ -75,7 +75,7 @@ type RunOptions struct {
 	// OnStep is called after each step of the loop with the number of steps
 	// done and a function that copies the carried values. An error stops the run.
 	OnStep func(done int, state func() map[string]Tensor) error
-	// OnInstr is called after each instruction with its index: for traces,
+	// OnInstr is called after each instruction with its index, where several were joined with the last one's: for traces,
 	// parity tests and progress. value copies a value that instruction i has just computed.
 	OnInstr func(i int, value func(ID) Tensor)
 }

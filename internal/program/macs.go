@@ -26,6 +26,12 @@ func instrMACs(p *Program, in *Instr) int64 {
 			terms *= 2
 		}
 		return terms * int64(Elems(p.Shape(in.Out[0])))
+	case *Chain:
+		var n int64
+		for i := range op.Body {
+			n += instrMACs(p, &op.Body[i])
+		}
+		return n
 	case *Attention:
 		return 2 * int64(Elems(p.Shape(in.Out[0]))) * int64(p.Shape(in.In[1])[1])
 	case *AttentionColumns:

@@ -20,12 +20,12 @@ func PlanMemory(p *Program) MemoryPlan {
 	for i := range plan.Offset {
 		plan.Offset[i] = -1
 	}
-	lives, same := lifetimes(p)
+	lives, same, moved := lifetimes(p)
 	sort.SliceStable(lives, func(i, j int) bool { return lives[i].bytes > lives[j].bytes })
 	var placed []life
 	for _, l := range lives {
 		l.offset = lowestGap(placed, l)
-		plan.Offset[l.id] = l.offset
+		plan.Offset[l.id] = l.offset + moved[l.id]
 		if end := l.offset + l.bytes; end > plan.Bytes {
 			plan.Bytes = end
 		}
@@ -36,7 +36,7 @@ func PlanMemory(p *Program) MemoryPlan {
 	}
 	for id, root := range same {
 		if root != None {
-			plan.Offset[id] = plan.Offset[root]
+			plan.Offset[id] = plan.Offset[root] - moved[root] + moved[id]
 		}
 	}
 	return plan
@@ -47,6 +47,7 @@ type life struct {
 	id            ID
 	from, to      int
 	bytes, offset int64
+	slide         int64 // of the bytes: room for chains whose results move
 }
 
 // lowestGap finds the lowest offset at which l overlaps nothing in placed,
@@ -68,10 +69,11 @@ func lowestGap(placed []life, l life) int64 {
 }
 
 // lifetimes lists the values that need memory of their own; same gives, by ID, the value whose memory
-// another one shares, or None.
-func lifetimes(p *Program) (lives []life, same []ID) {
+// another one shares, or None, and moved by how many bytes it lies behind the beginning of that memory.
+func lifetimes(p *Program) (lives []life, same []ID, moved []int64) {
 	first, last := loopRange(p)
-	same = make([]ID, len(p.Values))
+	same, moved = make([]ID, len(p.Values)), make([]int64, len(p.Values))
+	ends := lastUses(p)
 	index := make([]int, len(p.Values)) // 1 + index in lives
 	begin := func(id ID, at int) {
 		if index[id] != 0 {
@@ -101,7 +103,25 @@ func lifetimes(p *Program) (lives []life, same []ID) {
 		in := &p.Instrs[i]
 		if shares(p, in) && index[in.In[0]] != 0 {
 			root := lives[index[in.In[0]]-1].id
-			same[in.Out[0]], index[in.Out[0]] = root, index[root]
+			same[in.Out[0]], index[in.Out[0]], moved[in.Out[0]] = root, index[root], moved[in.In[0]]
+		}
+		if over := inPlace(p, in, ends, i); over != None && index[over] != 0 {
+			l := &lives[index[over]-1]
+			if slide := slideOf(p, in); slide == 0 || l.slide == 0 || l.slide == slide {
+				if slide > 0 && l.slide == 0 && moved[l.id] == 0 { // the first time, all that lies there moves
+					l.slide = slide
+					l.bytes += slide
+					for id := range index {
+						if index[id] == index[over] {
+							moved[id] += slide
+						}
+					}
+				}
+				same[in.Out[0]], index[in.Out[0]], moved[in.Out[0]] = l.id, index[over], moved[over]
+				if slide > 0 {
+					moved[in.Out[0]] = slide - moved[over]
+				}
+			}
 		}
 		for _, id := range in.Out {
 			begin(id, i)
@@ -117,7 +137,70 @@ func lifetimes(p *Program) (lives []life, same []ID) {
 	for _, o := range p.Outputs {
 		use(o.Value, len(p.Instrs))
 	}
-	return lives, same
+	return lives, same, moved
+}
+
+// lastUses gives, by ID, the last instruction that reads a value; none can tell for those that outlive the instructions.
+func lastUses(p *Program) []int {
+	ends := make([]int, len(p.Values))
+	for i := range p.Instrs {
+		for _, id := range p.Instrs[i].In {
+			ends[id] = i
+		}
+	}
+	for i := range p.Instrs { // a reshape's operand lives as long as its result
+		if in := &p.Instrs[len(p.Instrs)-1-i]; shares(p, in) {
+			ends[in.In[0]] = len(p.Instrs)
+		}
+	}
+	for _, o := range p.Outputs {
+		ends[o.Value] = len(p.Instrs)
+	}
+	for _, c := range p.Carries {
+		ends[c.Init], ends[c.Body], ends[c.Next] = len(p.Instrs), len(p.Instrs), len(p.Instrs)
+	}
+	return ends
+}
+
+// inPlace is the operand in whose memory the result of instruction i may lie, because it ends there; None for none.
+func inPlace(p *Program, in *Instr, ends []int, i int) ID {
+	id := None
+	switch op := in.Op.(type) {
+	case *Product:
+		if r := op.Epilogue.Residual; r != 0 && op.Epilogue.Act == ActNone && !op.Epilogue.Gated {
+			id = in.In[r]
+		}
+	case *GroupNorm:
+		if len(op.Moments) == 1 && op.Moments[0] != 0 {
+			id = in.In[2]
+		}
+	case *Chain:
+		if op.Over >= 0 {
+			id = in.In[op.Over]
+		}
+	}
+	if id == None || in.Stage != Once || p.Steps > 0 || p.Values[id].Origin != FromOp || ends[id] != i || p.Values[id].Elems() != p.Values[in.Out[0]].Elems() {
+		return None
+	}
+	if op, ok := in.Op.(*Product); ok { // read by nothing but the residual
+		for _, s := range op.Segments {
+			if in.In[s.X] == id {
+				return None
+			}
+		}
+	}
+	return id
+}
+
+// slideOf is how far a chain's result lies from the operand that it replaces.
+func slideOf(p *Program, in *Instr) int64 {
+	_, ok := in.Op.(*Chain)
+	if !ok {
+		return 0
+	}
+	s := p.Shape(in.Out[0])
+	bytes := 4 * Slide * int64(s[2]*s[3])
+	return (bytes + arenaAlign - 1) / arenaAlign * arenaAlign
 }
 
 // shares says whether an instruction's result is its operand in another shape. A carried value changes

@@ -81,10 +81,11 @@ func winogradOut(out, add []float32, row, pixel int, m []float32, plane int, ini
 		for i := range t {
 			for j, f := range outputLine(t[i]) {
 				at := i*row + j*pixel + c
-				out[at] = f + begin
-				if add != nil {
-					out[at] += add[at]
+				f += begin
+				if add != nil { // which may be out
+					f += add[at]
 				}
+				out[at] = f
 			}
 		}
 	}

@@ -30,6 +30,7 @@ func compareWinograd(t *testing.T, tier *Tier, n, gap int, number func() float32
 	for name, add := range map[string][]float32{"WinogradOut": nil, "WinogradOut with residual": add} {
 		both(name, 3*row+3*pixel+n, func(tier *Tier, d []float32) { tier.WinogradOut(d, add, row, pixel, m, plane, init, tmp) })
 	}
+	both("WinogradOut in place", 3*row+3*pixel+n, func(tier *Tier, d []float32) { tier.WinogradOut(d, d, row, pixel, m, plane, init, tmp) })
 	w := fill(n*NR, number)
 	for _, rows := range []int{0, MR, 3 * MR} {
 		x := fill(rows*(n+gap)+n, number)
