@@ -52,7 +52,7 @@ func (x *exec) newWinograd(in *program.Instr, op *program.Product) (*winograd, n
 	p.planeIn, p.planeOut = p.tiles*p.src.c+apart, p.group*p.tiles*kernel.NR+apart
 	p.packed, p.transposing = 9*p.src.c*kernel.NR, kernel.PackScratch(9)
 	working := kernel.WinogradScratch + kernel.Planes*(p.src.c+p.planeIn+p.planeOut) + kernel.WinogradTile*kernel.WinogradTile*2*kernel.NR
-	return p, needs{shared: p.panels * p.panel(), worker: max(working, p.packed+p.transposing)}
+	return p, needs{shared: p.panels * p.panel(), worker: max(working, p.packed+p.transposing+kernel.WinogradScratch)}
 }
 
 // panel is the length of all planes of a panel.
@@ -126,10 +126,11 @@ type planesJob struct{ *winograd }
 
 func (j *planesJob) task(w *worker, i int) {
 	take := carver(w.scratch)
-	taps, scratch := take.floats(j.packed), take.floats(j.transposing)
+	taps, scratch, tmp := take.floats(j.packed), take.floats(j.transposing), take.floats(kernel.WinogradScratch)
 	weight := j.x.weights[j.in.In[j.seg.W]]
 	j.x.tier.Pack(taps, scratch, &weight, j.seg.WOffset, j.src.c, i*kernel.NR, j.out.c, false)
-	kernel.WinogradWeights(j.planes[i*j.panel():][:j.panel()], taps, j.src.c)
+	size := j.src.c * kernel.NR
+	j.x.tier.WinogradWeights(j.planes[i*j.panel():][:j.panel()], taps, size, size, tmp)
 }
 
 // tiling is the state of one task.

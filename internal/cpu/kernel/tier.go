@@ -51,6 +51,9 @@ type Tier struct {
 	// Rows multiplies rows (a multiple of MR) of n words, step elements apart, by a panel, with sums that begin at +0: out[r*NR+j] is
 	// the sum of x[r*step+c] * w[c*NR+j] over c ascending, one fused multiply-add a term.
 	Rows func(out, x []float32, step int, w Panel, n, rows int)
+	// WinogradWeights makes 36 planes of n weights of nine taps; taps and planes are plane elements apart. tmp has WinogradScratch
+	// elements.
+	WinogradWeights func(dst, taps []float32, plane, n int, tmp []float32)
 	// WinogradIn makes the 36 planes of a tile, plane elements apart, of n channels of 6x6 pixels: pixel (y, x) is at y*row + x*pixel. tmp has
 	// WinogradScratch elements.
 	WinogradIn func(v []float32, plane int, x []float32, row, pixel, n int, tmp []float32)
@@ -66,7 +69,7 @@ var Plain = Tier{
 	ScaleMax: scaleMax, Exp2Sum: exp2Sum,
 	Sum: sum, Squares: squares, Normalize: normalize, Scale: scale,
 	BlockMoments: blockMoments, MergeMoments: mergeMoments, Transpose: transpose, Columns: columns,
-	Rows: rowsBy(between(productF32)), WinogradIn: winogradIn, WinogradOut: winogradOut,
+	Rows: rowsBy(between(productF32)), WinogradWeights: winogradWeights, WinogradIn: winogradIn, WinogradOut: winogradOut,
 }
 
 // Tiers lists the tiers that this machine can run, the plain one first, the best last.

@@ -12,7 +12,7 @@ var AVX2 = Tier{
 	ScaleMax: withNumber(scaleMaxAVX2, scaleMax), Exp2Sum: withNumber(exp2SumAVX2, exp2Sum),
 	Sum: sumBy(sumAVX2), Squares: withNumber(squaresAVX2, squares), Normalize: normalizeBy(normalizeAVX2), Scale: scaleBy(scaleAVX2),
 	BlockMoments: blockMomentsInCalls, MergeMoments: mergeMomentsInCalls, Transpose: transposeInCalls, Columns: columnsInCalls,
-	Rows: rowsBy(between(productF32AVX2)), WinogradIn: winogradInBy(winogradInAVX2), WinogradOut: winogradOutBy(winogradOutAVX2, winogradOutAddAVX2),
+	Rows: rowsBy(between(productF32AVX2)), WinogradWeights: winogradWeightsBy(winogradWeightsAVX2), WinogradIn: winogradInBy(winogradInAVX2), WinogradOut: winogradOutBy(winogradOutAVX2, winogradOutAddAVX2),
 }
 
 // AVX512 is the tier for processors with AVX-512 (F, BW, DQ, VL): in vectors of 64 bytes, but for moments and packing, which are
@@ -36,6 +36,7 @@ func (t Tier) wide(name string, f32, bf16 Dot, whole wholeTile) Tier {
 	t.Sum, t.Squares = sumBy(sumAVX512), withNumber(squaresAVX512, squares)
 	t.Normalize, t.Scale = normalizeBy(normalizeAVX512), scaleBy(scaleAVX512)
 	t.F32Between, t.BF16Between = wholes(f32AVX512whole, f32), wholes(whole, bf16)
+	t.WinogradWeights = winogradWeightsBy(winogradWeightsAVX512)
 	t.Rows, t.WinogradIn, t.WinogradOut = rowsF32, winogradInBy(winogradInAVX512), winogradOutBy(winogradOutAVX512, winogradOutAddAVX512)
 	return t
 }

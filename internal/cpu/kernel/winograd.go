@@ -125,11 +125,9 @@ var winogradFactors = func() (f [Planes]float64) {
 	return f
 }()
 
-// WinogradWeights transforms the panels of nine taps of c channels that [Tier.Pack] has made, each tap's [c][NR], into 36: in float64,
-// rounded once.
-func WinogradWeights(dst, panels []float32, c int) {
-	size := c * NR
-	for k := range size {
+// winogradWeights transforms n weights of nine taps into 36 planes, taps and planes so many elements apart: in float64, rounded once.
+func winogradWeights(dst, panels []float32, size, n int, _ []float32) {
+	for k := range n {
 		var t [6][3]float64
 		for j := range 3 {
 			for i, f := range weightLine(float64(panels[j*size+k]), float64(panels[(3+j)*size+k]), float64(panels[(6+j)*size+k])) {

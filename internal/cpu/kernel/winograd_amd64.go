@@ -22,6 +22,14 @@ func winogradOutAVX512(out *float32, row, pixel int, m *float32, plane int, init
 //go:noescape
 func winogradOutAddAVX512(out *float32, row, pixel int, m *float32, plane int, init *float32, n int, tmp, add *float32)
 
+// winogradWeightsAVX2 treats n weights, a multiple of 8; constants are a², a, b², b and the factors of the planes.
+//
+//go:noescape
+func winogradWeightsAVX2(dst, taps *float32, plane, n int, constants *float64, tmp *float32)
+
+//go:noescape
+func winogradWeightsAVX512(dst, taps *float32, plane, n int, constants *float64, tmp *float32)
+
 // rowsF32AVX512 multiplies blocks >= 1 of 8 rows of x, step floats apart, by a panel of n >= 1 words.
 //
 //go:noescape
@@ -70,6 +78,29 @@ func rowsF32(out, x []float32, step int, w Panel, n, rows int) {
 		rowsF32AVX512(&out[0], &x[0], step, &w[0], n, min(rows, most)/MR)
 		if rows > most {
 			out, x = out[most*NR:], x[most*step:]
+		}
+	}
+}
+
+// weightConstants are what the transform of weights reads.
+var weightConstants = func() (c [4 + Planes]float64) {
+	copy(c[:], []float64{wa2, wa, wb2, wb})
+	copy(c[4:], winogradFactors[:])
+	return c
+}()
+
+// winogradWeightsBy checks what the assembly does not.
+func winogradWeightsBy(f func(dst, taps *float32, plane, n int, constants *float64, tmp *float32)) func(dst, taps []float32, plane, n int, tmp []float32) {
+	return func(dst, taps []float32, plane, n int, tmp []float32) {
+		whole := n &^ 7
+		if whole > 0 {
+			_, _, _ = dst[(Planes-1)*plane+n-1], taps[8*plane+n-1], tmp[WinogradScratch-1]
+		}
+		for k := 0; k < whole; k += mostElements {
+			f(&dst[k], &taps[k], plane, min(whole-k, mostElements), &weightConstants[0], &tmp[0])
+		}
+		if whole < n {
+			winogradWeights(dst[whole:], taps[whole:], plane, n-whole, tmp)
 		}
 	}
 }

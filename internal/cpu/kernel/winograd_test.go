@@ -31,6 +31,8 @@ func compareWinograd(t *testing.T, tier *Tier, n, gap int, number func() float32
 		both(name, 3*row+3*pixel+n, func(tier *Tier, d []float32) { tier.WinogradOut(d, add, row, pixel, m, plane, init, tmp) })
 	}
 	both("WinogradOut in place", 3*row+3*pixel+n, func(tier *Tier, d []float32) { tier.WinogradOut(d, d, row, pixel, m, plane, init, tmp) })
+	taps := fill(9*plane, number)
+	both("WinogradWeights", (Planes-1)*plane+n, func(tier *Tier, d []float32) { tier.WinogradWeights(d, taps, plane, n, tmp) })
 	w := fill(n*NR, number)
 	for _, rows := range []int{0, MR, 3 * MR} {
 		x := fill(rows*(n+gap)+n, number)
@@ -78,7 +80,7 @@ func TestWinogradIsConvolution(t *testing.T) {
 	const c = 64 // of one tile, in the first row of MR
 	x, taps, tmp := fill(6*6*c, number), fill(9*c*NR, number), make([]float32, WinogradScratch)
 	u, v, m := make([]float32, Planes*c*NR), make([]float32, Planes*c*MR), make([]float32, Planes*MR*NR)
-	WinogradWeights(u, taps, c)
+	Plain.WinogradWeights(u, taps, c*NR, c*NR, tmp)
 	Plain.WinogradIn(v, MR*c, x, 6*c, c, c, tmp)
 	for p := range Planes {
 		Plain.Rows(m[p*MR*NR:], v[p*MR*c:], c, u[p*c*NR:], c, MR)

@@ -229,3 +229,81 @@ func rows(a *asm) {
 	a.op("JNZ", "block")
 	a.end()
 }
+
+// double is the number of float64 in a vector; half the register of as many float32.
+func double() int { return vector() / 8 }
+func half(i int) string {
+	if wide {
+		return "Y" + z(i)[1:]
+	}
+	return x(i)
+}
+
+// weightLine transforms Y0, Y1, Y2 in float64 and gives each result to put; it spoils Y3..Y6. Constants are Y12..Y15: a², a, b², b.
+func (a *asm) weightLine(put func(i int, from string)) {
+	put(0, y(0))
+	for i := range 2 {
+		a.op("VMULPD", y(2), y(12+2*i), y(3))
+		a.op("VADDPD", y(3), y(0), y(3))
+		a.op("VMULPD", y(1), y(13+2*i), y(4))
+		a.op("VADDPD", y(4), y(3), y(5))
+		a.op("VSUBPD", y(4), y(3), y(6))
+		put(2*i+1, y(5))
+		put(2*i+2, y(6))
+	}
+	put(5, y(2))
+}
+
+// winogradWeights writes the transform of weights.
+func winogradWeights(a *asm) {
+	name := "winogradWeights" + suffix()
+	a.func_("func "+name+"(dst, taps *float32, plane, n int, constants *float64, tmp *float32)", name, 0, 48)
+	a.op("MOVQ", arg("dst", 0), "DI")
+	a.op("MOVQ", arg("taps", 8), "SI")
+	a.op("MOVQ", arg("plane", 16), "BX")
+	a.op("SHLQ", imm(2), "BX")
+	a.op("MOVQ", arg("n", 24), "CX")
+	a.op("MOVQ", arg("constants", 32), "DX")
+	a.op("MOVQ", arg("tmp", 40), "R12")
+	for i := range 4 {
+		a.op("VBROADCASTSD", mem(8*i, "DX"), y(12+i))
+	}
+	a.op("LEAQ", "(BX)(BX*2)", "R10") // three planes
+	a.label("loop")
+	a.op("MOVQ", "SI", "R8")
+	for j := range 3 {
+		for i, at := range []string{"(R8)", "(R8)(R10*1)", "(R8)(R10*2)"} {
+			a.op("VCVTPS2PD", at, y(i))
+		}
+		a.weightLine(func(i int, from string) { a.op("VMOVUPD", from, mem((3*i+j)*vector(), "R12")) })
+		if j < 2 {
+			a.op("ADDQ", "BX", "R8")
+		}
+	}
+	a.op("MOVQ", "DI", "R8")
+	for i := range 6 {
+		for j := range 3 {
+			a.op("VMOVUPD", mem((3*i+j)*vector(), "R12"), y(j))
+		}
+		a.op("LEAQ", "(R8)(R10*1)", "R9")
+		at := six("R8", "R9", "BX")
+		a.weightLine(func(j int, from string) {
+			a.op("VBROADCASTSD", mem(8*(4+6*i+j), "DX"), y(7))
+			a.op("VMULPD", y(7), from, y(7))
+			convert := "VCVTPD2PSY"
+			if wide {
+				convert = "VCVTPD2PS"
+			}
+			a.op(convert, y(7), half(7))
+			a.load(half(7), at[j])
+		})
+		if i < 5 {
+			a.op("LEAQ", "(R9)(R10*1)", "R8")
+		}
+	}
+	a.op("ADDQ", imm(4*double()), "SI")
+	a.op("ADDQ", imm(4*double()), "DI")
+	a.op("SUBQ", imm(double()), "CX")
+	a.op("JGT", "loop")
+	a.end()
+}
