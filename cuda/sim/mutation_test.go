@@ -261,7 +261,7 @@ func TestUnsynchronisedHostRead(t *testing.T) {
 // TestGEMMMutations edits the PTX of a tensor-core product with asynchronous copies. Its warps read what others copy:
 // without the barrier one warp, which runs first, reads what nobody has copied yet.
 func TestGEMMMutations(t *testing.T) {
-	b, err := os.ReadFile("testdata/gemm.ptx")
+	b, err := os.ReadFile("vm/testdata/gemm.ptx")
 	if err != nil {
 		t.Fatal(err)
 	}
