@@ -82,7 +82,7 @@ func TestSecondRunLoadsNoWeights(t *testing.T) {
 	var most int
 	mapped := false
 	s.hook = func(e event.Event) {
-		if e.Type == event.NodeHit || e.Type == event.NodeDone || e.Type == event.OutputDone {
+		if e.Type == event.NodeHit || e.Type == event.NodeProgress || e.Type == event.NodeDone || e.Type == event.OutputDone {
 			data, err := os.ReadFile("/proc/self/maps")
 			mapped = mapped || err == nil && strings.Contains(string(data), s.file("model", "unet"))
 			most = max(most, resident())

@@ -15,6 +15,8 @@ type Executor interface {
 type Options struct {
 	Weights WeightSource
 	Threads int // workers; 0 means as many as the process may use
+	// LowMemory takes the pages of mapped weights out of memory after each use, where the source is a [ContentSource].
+	LowMemory bool
 }
 
 // WeightSource gives weights by name. The data may be a memory-mapped file: it
@@ -26,6 +28,20 @@ type WeightSource interface {
 	// Guard calls f so that a fault in a mapped file comes back as an error
 	// that names the file. Each worker's task runs inside it.
 	Guard(f func() error) error
+}
+
+// ContentSource is a WeightSource whose weights are known by what they hold, so that what an executor makes of them
+// can be kept for other runs.
+type ContentSource interface {
+	WeightSource
+	// Identity is a digest of a weight's type, shape and elements; false where it is not known, or the weight is made for this run.
+	Identity(name string) (id [32]byte, ok bool)
+	// Verify says whether the files are still those that were opened.
+	Verify() error
+	// Keep makes data that was given out readable beyond the end of the run, until release is called.
+	Keep() (release func())
+	// Drop takes a weight's pages out of memory until they are read again.
+	Drop(name string)
 }
 
 // WeightType is the element type of stored weights.

@@ -48,6 +48,37 @@ func (b *Bundle) Verify() error {
 	return nil
 }
 
+// Identity implements [program.ContentSource]: the digest of the tensor, where it was computed or remembered.
+func (b *Bundle) Identity(name string) (id [32]byte, ok bool) {
+	part, tensor, _ := strings.Cut(name, "/")
+	c := b.parts[part]
+	if c == nil {
+		return id, false
+	}
+	s, ok := c.known()[tensor]
+	return s.sum, ok
+}
+
+// Keep implements [program.ContentSource].
+func (b *Bundle) Keep() (release func()) {
+	var all []func()
+	for _, f := range b.files {
+		all = append(all, f.Keep())
+	}
+	return func() {
+		for _, release := range all {
+			release()
+		}
+	}
+}
+
+// Drop implements [program.ContentSource]. A tensor that was copied out of its file stays.
+func (b *Bundle) Drop(name string) {
+	if t, err := b.find(name); err == nil {
+		t.drop()
+	}
+}
+
 // Files lists the files of all components.
 func (b *Bundle) Files() []*File { return b.files }
 

@@ -138,6 +138,7 @@ func hashTensors(ctx context.Context, tensors []*Tensor, sums map[string]tensorS
 			var s tensorSum
 			err := t.file.Guard(func() (err error) {
 				s, err = t.hash(ctx)
+				t.drop() // a whole model need not stay in memory for its digest
 				return err
 			})
 			mu.Lock()

@@ -6,9 +6,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
+	"unsafe"
 
 	"github.com/nlpodyssey/safetensors"
 
+	"github.com/seed-8af8f8e1/flow/internal/mapping"
 	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
@@ -20,6 +23,10 @@ type File struct {
 	metadata map[string]string
 	names    []string // by offset
 	tensors  map[string]RawTensor
+
+	mu     sync.Mutex
+	kept   int  // users that keep the mapping
+	closed bool // unmapped when the last of them is done
 }
 
 // RawTensor is a tensor as it lies in its file.
@@ -72,14 +79,14 @@ func OpenFile(path string) (*File, error) {
 
 // mapped maps a file; its tensors are not known yet.
 func mapped(f *os.File, path string, stamp FileStamp) (*File, error) {
-	mapping, err := mapFile(f, stamp.Size)
+	data, err := mapping.Map(f, stamp.Size)
 	if err != nil {
 		return nil, &Error{File: path, Problem: "cannot map the file into memory", Err: err}
 	}
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
-	return &File{path: path, stamp: stamp, mapping: mapping}, nil
+	return &File{path: path, stamp: stamp, mapping: data}, nil
 }
 
 // headerError adds the file's name.
@@ -108,6 +115,11 @@ func (f *File) index(h *header) {
 	}
 }
 
+// maps says whether data lies in the mapping.
+func (f *File) maps(data []byte) bool {
+	return len(data) > 0 && mapping.Holds(f.mapping, uintptr(unsafe.Pointer(unsafe.SliceData(data))))
+}
+
 // Path is the file's absolute path.
 func (f *File) Path() string { return f.path }
 
@@ -131,14 +143,35 @@ func (f *File) Tensor(name string) (RawTensor, bool) {
 // file and says how it changed.
 func (f *File) Verify() error { return f.stamp.Verify(f.path) }
 
-// Close unmaps the file. No slice of its data may be used any more.
+// Close unmaps the file, once nobody keeps it. No slice of its data may be used any more, but by who keeps it.
 func (f *File) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tensors, f.names, f.closed = nil, nil, true
+	return f.unmap()
+}
+
+// Keep makes the data that was taken of the file readable beyond Close, until release is called.
+func (f *File) Keep() (release func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.kept++
+	return sync.OnceFunc(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.kept--
+		_ = f.unmap() // as much as Close could do
+	})
+}
+
+// unmap unmaps a file that is closed and that nobody keeps.
+func (f *File) unmap() error {
 	m := f.mapping
-	f.mapping, f.tensors, f.names = nil, nil, nil
-	if m == nil {
+	if m == nil || !f.closed || f.kept > 0 {
 		return nil
 	}
-	if err := unmapFile(m); err != nil {
+	f.mapping = nil
+	if err := mapping.Unmap(m); err != nil {
 		return fmt.Errorf("%s: cannot unmap: %w", f.path, err)
 	}
 	return nil

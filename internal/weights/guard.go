@@ -1,10 +1,6 @@
 package weights
 
-import (
-	"runtime"
-	"runtime/debug"
-	"unsafe"
-)
+import "github.com/seed-8af8f8e1/flow/internal/mapping"
 
 // Guard calls f on this goroutine so that a fault in this file's mapping comes
 // back as an error that names the file. Other panics go on. Goroutines that f
@@ -12,38 +8,15 @@ import (
 func (f *File) Guard(fn func() error) error { return guard([]*File{f}, fn) }
 
 // guard is Guard over several files.
-func guard(files []*File, fn func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		r := recover()
-		if r == nil {
-			return
+func guard(files []*File, fn func() error) error {
+	return mapping.Guard(fn, func(addr uintptr) error {
+		for _, f := range files {
+			if mapping.Holds(f.mapping, addr) {
+				return f.faultError()
+			}
 		}
-		f := faulted(files, r)
-		if f == nil {
-			panic(r)
-		}
-		err = f.faultError()
-	}()
-	return fn()
-}
-
-// faulted gives the file in whose mapping the panic value r faulted, or nil.
-func faulted(files []*File, r any) *File {
-	fault, ok := r.(interface {
-		runtime.Error
-		Addr() uintptr
-	})
-	if !ok {
 		return nil
-	}
-	for _, f := range files {
-		start := uintptr(unsafe.Pointer(unsafe.SliceData(f.mapping)))
-		if a := fault.Addr(); f.mapping != nil && a >= start && a-start < uintptr(len(f.mapping)) {
-			return f
-		}
-	}
-	return nil
+	})
 }
 
 // faultError says why a page of the file could not be read.

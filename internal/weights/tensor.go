@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/seed-8af8f8e1/flow/internal/mapping"
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/keymap"
 )
@@ -17,6 +18,7 @@ type Tensor struct {
 	file   *File
 	source string // name in the file
 	view   func() ([]byte, error)
+	copied bool // view makes a copy
 }
 
 // File is the file that holds the tensor.
@@ -27,6 +29,16 @@ func (t *Tensor) Source() string { return t.source }
 
 // Bytes gives the elements: little-endian, row-major. To be read inside the file's Guard.
 func (t *Tensor) Bytes() ([]byte, error) { return t.view() }
+
+// drop takes the pages of a tensor that is mapped out of memory.
+func (t *Tensor) drop() {
+	if t.copied {
+		return
+	}
+	if data, err := t.view(); err == nil && t.file.maps(data) {
+		mapping.Drop(data)
+	}
+}
 
 // size is the number of bytes.
 func (t *Tensor) size() int64 {
@@ -109,7 +121,7 @@ func (t *Tensor) transpose(raw RawTensor) error {
 		return t.fail(fmt.Sprintf("shape %v is not a matrix", raw.Shape), "")
 	}
 	rows, cols := raw.Shape[0], raw.Shape[1]
-	t.Shape = []int{cols, rows}
+	t.Shape, t.copied = []int{cols, rows}, true
 	t.view = sync.OnceValues(func() (out []byte, err error) {
 		size := int(dtypes[raw.DType].size)
 		if size == 0 {

@@ -136,6 +136,7 @@ func (a *Adapter) Verify() error { return a.file.file.Verify() }
 func (a *Adapter) Join(s *Source, part, component string) {
 	p := a.parts[component]
 	s.Join(part, p.weights)
+	s.added[part] = true
 	for _, l := range p.layers {
 		s.merge(component, l, a.file)
 	}

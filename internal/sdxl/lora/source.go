@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"runtime"
+	"strings"
 	"sync/atomic"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
@@ -15,6 +16,7 @@ import (
 type Source struct {
 	*weights.Bundle
 	changes map[string][]change // by the weight's full name
+	added   map[string]bool     // parts that are LoRAs'
 	garbage atomic.Int64        // bytes that merging left behind since they were last collected
 }
 
@@ -38,7 +40,7 @@ type change struct {
 
 // NewSource makes a source of a bundle.
 func NewSource(b *weights.Bundle) *Source {
-	return &Source{Bundle: b, changes: make(map[string][]change)}
+	return &Source{Bundle: b, changes: make(map[string][]change), added: make(map[string]bool)}
 }
 
 // merge enters what a layer merges into the weights of a component.
@@ -88,6 +90,21 @@ func (s *Source) Weight(name string) (program.WeightData, error) {
 		binary.LittleEndian.PutUint32(out[4*i:], math.Float32bits(rounded))
 	}
 	return program.WeightData{Type: program.WF32, Shape: w.Shape, Data: out}, nil
+}
+
+// Identity implements [program.ContentSource]. LoRAs' own tensors and what they are merged into have none: they are for this run.
+func (s *Source) Identity(name string) (id [32]byte, ok bool) {
+	if len(s.changes[name]) > 0 || s.added[name[:strings.IndexByte(name+"/", '/')]] {
+		return id, false
+	}
+	return s.Bundle.Identity(name)
+}
+
+// Drop implements [program.ContentSource].
+func (s *Source) Drop(name string) {
+	if len(s.changes[name]) == 0 {
+		s.Bundle.Drop(name)
+	}
 }
 
 // widen reads a weight.

@@ -1,4 +1,4 @@
-package weights
+package mapping
 
 import (
 	"os"
@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// mapFile maps size bytes of f read-only; the page cache is shared with other processes.
-func mapFile(f *os.File, size int64) ([]byte, error) {
+// Map maps size bytes of f read-only; the page cache is shared with other processes. The file may be closed.
+func Map(f *os.File, size int64) ([]byte, error) {
 	h, err := windows.CreateFileMapping(windows.Handle(f.Fd()), nil, windows.PAGE_READONLY, uint32(size>>32), uint32(size), nil)
 	if err != nil {
 		return nil, os.NewSyscallError("CreateFileMapping", err)
@@ -22,6 +22,10 @@ func mapFile(f *os.File, size int64) ([]byte, error) {
 	return unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&addr))), int(size)), nil
 }
 
-func unmapFile(data []byte) error {
+// Unmap gives back what Map gave.
+func Unmap(data []byte) error {
 	return windows.UnmapViewOfFile(uintptr(unsafe.Pointer(unsafe.SliceData(data))))
 }
+
+// Drop does nothing: Windows takes unused pages by itself.
+func Drop([]byte) {}
