@@ -33,6 +33,11 @@ type Disk struct {
 	maxMemos int  // kept by GC
 	maxTombs int  // kept by GC
 
+	packing     sync.Mutex // guards what is known of packed weights
+	packed, all int64      // bytes of them, and of everything
+	rested      []*found   // packed weights, least recently used first
+	sized       time.Time  // when these were counted
+
 	mu      sync.Mutex
 	session *session // nil until it could be made
 	why     error    // why there is none

@@ -29,6 +29,7 @@ type Report struct {
 	Removed []Removed // records, least recently used first
 	Blobs   int       // removed
 	Memos   int       // removed
+	Packed  int       // removed: packed weights
 	Temps   int       // removed: what killed processes left
 	Before  int64     // bytes
 	After   int64     // bytes
@@ -77,7 +78,7 @@ func (d *Disk) trimIfOver() error {
 	}
 	d.wrote.Store(0)
 	var size int64
-	for _, dir := range []string{recordDir, blobDir, memoDir, tombDir} {
+	for _, dir := range []string{recordDir, blobDir, memoDir, tombDir, packedDir} {
 		for e, err := range d.walk(dir, "", true) {
 			if err != nil {
 				return err
@@ -126,7 +127,7 @@ func (e *eviction) run() (*Report, error) {
 	}
 	defer func() { e.locks.release() }()
 	// what nobody misses goes before records that only the size drives out
-	steps := []func() error{e.look, e.temps, e.memos, e.orphans, e.records, e.orphans, e.tombs, e.clearRest}
+	steps := []func() error{e.look, e.temps, e.memos, e.orphans, e.dropPacked, e.records, e.orphans, e.tombs, e.clearRest}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, err

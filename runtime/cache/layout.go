@@ -19,9 +19,10 @@ const (
 	pinDir    = "pins"
 	leaseDir  = "leases"
 	tmpDir    = "tmp"
+	packedDir = "packed"
 )
 
-var layoutDirs = []string{recordDir, blobDir, memoDir, tombDir, pinDir, leaseDir, tmpDir}
+var layoutDirs = []string{recordDir, blobDir, memoDir, tombDir, pinDir, leaseDir, tmpDir, packedDir}
 
 // shard is the path of the file named hash in dir: dir/ab/ab12….
 func shard(dir string, hash [32]byte) string {

@@ -2,8 +2,11 @@ package cache
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"iter"
+	"os"
 	"slices"
 )
 
@@ -57,5 +60,22 @@ func (o *overlay) GetMemo(key string) ([]byte, bool) {
 	}
 	return o.behind.GetMemo(key)
 }
+
+// OpenPacked opens packed weights; none are put.
+func (o *overlay) OpenPacked(key [32]byte) (*os.File, error) { return o.behind.OpenPacked(key) }
+
+// RoomPacked is false: nothing can be put.
+func (o *overlay) RoomPacked(int64) bool { return false }
+
+// PutPacked fails.
+func (o *overlay) PutPacked(ctx context.Context, key [32]byte, size int64, fill func(w io.Writer) error) error {
+	return o.behind.PutPacked(ctx, key, size, fill)
+}
+
+// RemovePacked fails.
+func (o *overlay) RemovePacked(key [32]byte) error { return o.behind.RemovePacked(key) }
+
+// LockPacked locks nothing.
+func (o *overlay) LockPacked() (unlock func(), ok bool) { return o.behind.LockPacked() }
 
 func (o *overlay) Close() error { return errors.Join(o.Memory.Close(), o.behind.Close()) }

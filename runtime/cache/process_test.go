@@ -81,7 +81,11 @@ func childLoop(dir string, seed uint64, rounds int) error {
 	used := make(map[sample]bool)
 	for range rounds {
 		s := sample(r.IntN(childSamples))
-		switch r.IntN(10) {
+		switch r.IntN(12) {
+		case 10:
+			err = s.putPacked(d)
+		case 11:
+			_, err = s.getPacked(d)
 		case 0, 1, 2, 3:
 			if _, err := s.put(d); err != nil {
 				return fmt.Errorf("sample %d: %w", s, err)
@@ -134,6 +138,9 @@ func checkStore(t *testing.T, dir string) (hits int) {
 		}
 		if hit {
 			hits++
+		}
+		if _, err := i.getPacked(d); err != nil {
+			t.Error(err)
 		}
 	}
 	if v, err := d.VerifyAll(t.Context()); err != nil || len(v.Damaged) != 0 {
@@ -268,6 +275,9 @@ func childDieAt(dir string, n int) error {
 		}
 	}
 	d.PutMemo("a", []byte("x"))
+	if err := errors.Join(sample(3).putPacked(d), sample(3).putPacked(d), sample(4).putPacked(d)); err != nil {
+		return err
+	}
 	if err := d.Pin(sample(21).key()); err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type scan struct {
 	refs    map[BlobID]int // by records, damaged ones not counted
 	memos   []*found       // least recently used first
 	tombs   []*found       // oldest first
+	packed  []*found       // least recently used first
 	size    int64          // bytes of all of these
 }
 
@@ -64,6 +65,9 @@ func (d *Disk) scan(ctx context.Context, barrier func() error) (*scan, error) {
 		s.add(d, f)
 	}
 	if s.memos, err = s.list(ctx, d, memoDir); err != nil {
+		return nil, err
+	}
+	if s.packed, err = s.list(ctx, d, packedDir); err != nil {
 		return nil, err
 	}
 	s.tombs, err = s.list(ctx, d, tombDir)

@@ -15,6 +15,8 @@ type Stats struct {
 	Blobs      int
 	Memos      int
 	Tombstones int
+	Packed     int   // files of packed weights
+	PackedSize int64 // bytes of Packed
 	Pinned     int
 	Processes  int       // that have the store open, this one included
 	Oldest     time.Time // last use of the record that goes next; zero if there is none
@@ -40,6 +42,10 @@ func (d *Disk) Stats(ctx context.Context) (*Stats, error) {
 		return nil, err
 	}
 	st.Bytes, st.Records, st.Blobs, st.Memos, st.Tombstones = s.size, len(s.records), len(s.blobs), len(s.memos), len(s.tombs)
+	st.Packed = len(s.packed)
+	for _, p := range s.packed {
+		st.PackedSize += p.info.Size()
+	}
 	st.Pinned, st.Processes = len(pins), l.live
 	for _, r := range s.records {
 		if r.bad != nil {
