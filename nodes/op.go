@@ -79,6 +79,8 @@ type Env struct {
 	Edition   string // "diffusers" or "refiners"
 	Threads   int    // 0: as many as the process may use
 	Log       *slog.Logger
+	// LowMemory trades time for memory; results are the same.
+	LowMemory bool
 	// Progress is called with units done and the total, from the goroutine that runs the node.
 	Progress func(done, total int)
 	// Warn adds a warning to the node's record.

@@ -23,9 +23,10 @@ func cacheCommand(a *app) *cobra.Command {
 		Short: "Look into the cache and tidy it",
 		Long: `The cache keeps what nodes made, by the key of what they did. FLOW_CACHE_DIR is
 its place, else "flow" in the user's cache folder. It is trimmed by itself, least
-recently used first, to 20 GiB or a tenth of the disk.`,
+recently used first, to 20 GiB or a tenth of the disk. Weights that runs have packed for
+later runs have half of that at most, and go first.`,
 	})
-	c.AddCommand(cacheLs(a), cacheShow(a), cacheGC(a), cacheClear(a), cacheVerify(a), cacheDir(a), cachePin(a), cacheUnpin(a))
+	c.AddCommand(cacheLs(a), cacheShow(a), cacheGC(a), cacheClear(a), cachePack(a), cacheVerify(a), cacheDir(a), cachePin(a), cacheUnpin(a))
 	return c
 }
 
@@ -106,6 +107,9 @@ func cacheLs(a *app) *cobra.Command {
 			return &exitError{exitRun, err.Error()}
 		}
 		fmt.Fprintf(a.out, "%d records, %s of %s in %s\n", s.Records, humanize.Bytes(uint64(s.Bytes)), humanize.Bytes(uint64(max(s.Cap, 0))), s.Dir)
+		if s.Packed > 0 {
+			fmt.Fprintf(a.out, "%s of that are packed weights, in %d files\n", humanize.Bytes(uint64(s.PackedSize)), s.Packed)
+		}
 		return nil
 	}}
 }
@@ -232,9 +236,15 @@ func parseAge(s string) (time.Duration, error) {
 }
 
 func cacheClear(a *app) *cobra.Command {
-	return &cobra.Command{Use: "clear", Short: "Remove everything that is kept", Args: nothing, RunE: func(c *cobra.Command, _ []string) error {
+	var packed bool
+	c := &cobra.Command{Use: "clear", Short: "Remove everything that is kept", Args: nothing, RunE: func(c *cobra.Command, _ []string) error {
+		if packed {
+			return a.clearPacked(c.Context())
+		}
 		return a.tidy(c.Context(), func(ctx context.Context, d *cache.Disk) (*cache.Report, error) { return d.Clear(ctx) })
 	}}
+	c.Flags().BoolVar(&packed, "packed", false, "remove packed weights alone")
+	return c
 }
 
 func (a *app) tidy(ctx context.Context, f func(context.Context, *cache.Disk) (*cache.Report, error)) error {
@@ -255,6 +265,9 @@ func (a *app) tidy(ctx context.Context, f func(context.Context, *cache.Disk) (*c
 		}
 	}
 	fmt.Fprintf(a.out, "%s %d records, %s; %s left\n", verb, len(r.Removed), humanize.Bytes(uint64(max(0, r.Before-r.After))), humanize.Bytes(uint64(max(0, r.After))))
+	if r.Packed > 0 {
+		fmt.Fprintf(a.out, "%s %d files of packed weights\n", verb, r.Packed)
+	}
 	if r.InUse > 0 {
 		fmt.Fprintf(a.out, "%d records are in use by a running flow and stay\n", r.InUse)
 	}
@@ -275,7 +288,11 @@ func cacheVerify(a *app) *cobra.Command {
 		for _, x := range v.Damaged {
 			fmt.Fprintf(a.out, "%+v\n", x)
 		}
-		fmt.Fprintf(a.out, "%d damaged, %s read\n", len(v.Damaged), humanize.Bytes(uint64(v.Bytes)))
+		damaged, size, err := a.verifyPacked(c.Context(), d)
+		if err != nil {
+			return &exitError{exitRun, err.Error()}
+		}
+		fmt.Fprintf(a.out, "%d damaged, %s read\n", len(v.Damaged)+damaged, humanize.Bytes(uint64(v.Bytes+size)))
 		return nil
 	}}
 }

@@ -20,11 +20,15 @@ type app struct {
 	out, err io.Writer
 	verbose  bool
 	store    cache.Store
-	readOnly bool  // the command changes nothing, the cache neither
-	warned   error // why the store is in memory
+	readOnly bool        // the command changes nothing, the cache neither
+	warned   error       // why the store is in memory
+	closers  []io.Closer // before the store
 }
 
 func (a *app) close() {
+	for _, c := range a.closers {
+		_ = c.Close()
+	}
 	if a.store != nil {
 		_ = a.store.Close()
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu"
 	"github.com/seed-8af8f8e1/flow/internal/machine"
+	"github.com/seed-8af8f8e1/flow/internal/panels"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	"github.com/seed-8af8f8e1/flow/nodes/kinds"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
@@ -36,6 +37,8 @@ type workflowFlags struct {
 	format     string
 	threads    int
 	memory     string
+	noPacked   bool
+	lowMemory  bool
 }
 
 func (f *workflowFlags) add(c *cobra.Command) {
@@ -63,6 +66,12 @@ func (f *workflowFlags) addPlaces(c *cobra.Command) {
 	fs.IntVar(&f.threads, "threads", 0, "workers; 0 for as many as the process may use (the result is the same)")
 	fs.StringVar(&f.memory, "memory", "", "memory that a run may use, such as 4GB (default: what the machine and its control group allow)")
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(spec.Formats, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// addSavings adds the flags of what a run may do to save time or memory.
+func (f *workflowFlags) addSavings(c *cobra.Command) {
+	c.Flags().BoolVar(&f.noPacked, "no-packed", false, "neither use nor make packed weights in the cache (the result is the same)")
+	c.Flags().BoolVar(&f.lowMemory, "low-memory", false, "take weights out of memory after each use, and draw with and without the prompt in turn: slower, the result is the same")
 }
 
 // check refuses values of flags that do not exist.
@@ -133,12 +142,22 @@ func (a *app) options(file string, f *workflowFlags) (flowruntime.Options, []spe
 	return flowruntime.Options{
 		Options: plan.Options{Registry: kinds.Registry(), Overrides: overrides, Files: flowruntime.FinderFor(file, roots, f.allow),
 			Precision: f.precision, Device: f.device, Edition: f.edition},
-		Env:    nodes.Env{Executor: cpu.New(), Threads: f.threads, Log: log},
+		Env:    nodes.Env{Executor: a.executor(f, store), Threads: f.threads, Log: log, LowMemory: f.lowMemory},
 		Store:  store,
 		Sink:   event.Discard,
 		Memory: limit,
 		Folder: filepath.Dir(file),
 	}, diags, nil
+}
+
+// executor makes what runs programs. A run keeps packed weights in the cache, unless it is told not to.
+func (a *app) executor(f *workflowFlags, store cache.Store) *cpu.Executor {
+	exec := cpu.New()
+	if files, ok := store.(panels.Files); ok && !f.noPacked && !a.readOnly {
+		exec.Keep(cpu.Keeping{Store: panels.NewStore(files), Warn: func(err error) { a.log().Warn(err.Error()) }})
+		a.closers = append(a.closers, exec)
+	}
+	return exec
 }
 
 // read reads a workflow and shows its diagnostics. The workflow is nil, with an error, if one is an error.

@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"fmt"
-	"runtime"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
 	"github.com/seed-8af8f8e1/flow/internal/program"
@@ -12,6 +11,7 @@ import (
 type Executor struct {
 	tier    kernel.Tier
 	banding program.Banding
+	packer  *packer // nil where nothing is kept
 }
 
 // bands is how large images are made band by band: those above 16 MB, and above an arena of 3.5 GB convolutions are
@@ -54,18 +54,20 @@ func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exe
 	if err := x.prepare(); err != nil {
 		return nil, err
 	}
+	x.lowMemory = opt.LowMemory
+	if src, ok := opt.Weights.(program.ContentSource); ok {
+		x.content = src
+		x.findPanels(e.packer)
+	}
 	return x, nil
 }
 
 // exec is a program without weights.
-func (e *Executor) exec(p *program.Program, threads int) *exec {
-	if threads <= 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
+func (e *Executor) exec(p *program.Program, workers int) *exec {
 	banded := program.Bands(p, e.banding)
 	p = banded.Program
 	return &exec{p: p, of: banded.Of, tier: e.tier, plan: program.PlanMemory(p), windows: make(map[program.ID]window),
-		weights: make([]kernel.Weight, len(p.Values)), vectors: make([][]float32, len(p.Values)), pool: pool{threads: threads}}
+		weights: make([]kernel.Weight, len(p.Values)), vectors: make([][]float32, len(p.Values)), pool: pool{threads: threads(workers)}}
 }
 
 // Estimate gives the PeakBytes that a program will have, from its shapes alone.
@@ -169,6 +171,10 @@ func (x *exec) Close() error {
 		if p, ok := op.(*product); ok {
 			p.packed = nil
 		}
+	}
+	x.closePanels()
+	for i := range x.p.Instrs {
+		x.drop(i)
 	}
 	return nil
 }

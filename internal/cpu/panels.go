@@ -48,11 +48,14 @@ func (j *packJob) task(w *worker, i int) {
 	j.pack(j.packed[i*j.panel:], w.scratch[:j.transposing], i)
 }
 
-// pack widens the weights of panel i and, where there are any, of its gates.
+// pack widens the weights of panel i and, where there are any, of its gates; but those that are kept, packed and whole.
 func (p *product) pack(dst, scratch []float32, i int) {
 	for from := 0; from < p.sums; from += p.out.c {
 		for k := range p.segs {
 			s := &p.segs[k]
+			if s.kept != nil && s.kept.Verify(from/kernel.NR+i) {
+				continue
+			}
 			p.x.tier.Pack(dst[s.panel:], scratch, &s.w, s.WOffset, s.x.c, from+i*kernel.NR, from+p.out.c, p.round)
 		}
 		dst = dst[p.half:]

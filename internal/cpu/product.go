@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
+	"github.com/seed-8af8f8e1/flow/internal/panels"
 	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
@@ -27,6 +28,7 @@ type product struct {
 	group, groups int // panels of a task; tasks along the outputs
 
 	keep    bool // packed panels stay from step to step
+	mapped  bool // all panels were packed by an earlier run
 	packed  []float32
 	packing packJob
 
@@ -47,6 +49,7 @@ type segment struct {
 	words  int  // of a tap
 	linear bool // output row i is made of input pixel i
 	round  roundJob
+	kept   *panels.Panels // packed weights of an earlier run, or nil; a block a panel
 }
 
 func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, needs) {
@@ -90,7 +93,7 @@ func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, nee
 func (p *product) cut() {
 	const cached = 1 << 15 // floats
 	least := 192
-	if p.keep {
+	if p.keep || p.mapped {
 		least = 4 * kernel.MR
 	}
 	p.group = min(p.panels, max(1, cached/p.panel))
@@ -234,7 +237,13 @@ func (p *product) sum(w *worker, panel kernel.Panel, n0, end, r0, rows int) {
 		} else {
 			e.Out, e.Add, e.Step = w.sums[:], nil, kernel.NR
 		}
-		p.dot(e, w.taps[s.tap:s.tap+s.KH*s.KW], panel[s.panel:], s.words, rows, cols)
+		weights := panel[s.panel:]
+		if s.kept != nil {
+			if b := s.kept.Block(n0 / kernel.NR); b != nil {
+				weights = b
+			}
+		}
+		p.dot(e, w.taps[s.tap:s.tap+s.KH*s.KW], weights, s.words, rows, cols)
 		e.In, e.InStep = w.sums[:], kernel.NR
 	}
 }

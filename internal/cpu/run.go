@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
+	"github.com/seed-8af8f8e1/flow/internal/panels"
 	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
@@ -20,6 +21,12 @@ type exec struct {
 
 	weights []kernel.Weight // by ID
 	vectors [][]float32     // by ID: weights of one dimension, widened
+
+	content   program.ContentSource // of the weights, or nil
+	packer    *packer               // makes what is not kept yet, or nil
+	panels    []*panels.Panels      // in use, by product
+	wanted    []packTask            // what an earlier run has not packed
+	lowMemory bool
 
 	needs needs
 	kept  int64 // floats of panels that are kept from step to step
@@ -143,6 +150,9 @@ func (x *exec) stage(s program.Stage, opt *program.RunOptions) error {
 		}
 		if err := x.ops[i].run(); err != nil {
 			return err
+		}
+		if x.lowMemory {
+			x.drop(i)
 		}
 		if opt.OnInstr != nil {
 			opt.OnInstr(x.of[i], x.copyOf)

@@ -23,7 +23,7 @@ func execute(ctx context.Context, env *nodes.Env, p *program.Program, src source
 	if _, err := src.Check(p.Weights()); err != nil {
 		return nil, err
 	}
-	exec, err := env.Executor.Compile(p, program.Options{Weights: src, Threads: env.Threads})
+	exec, err := env.Executor.Compile(p, program.Options{Weights: src, Threads: env.Threads, LowMemory: env.LowMemory})
 	if err != nil {
 		return nil, err
 	}

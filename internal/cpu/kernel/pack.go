@@ -25,6 +25,10 @@ type Weight struct {
 	C, Taps int
 }
 
+// PanelVersion names how Pack lays panels out. It is one more whenever Pack or Words would give other bytes: packed weights that
+// are kept in files carry it.
+const PanelVersion = 1
+
 // PanelLen is the length of a packed panel of c channels of taps.
 func PanelLen(c, taps int, round bool) int { return Words(c, round) * taps * NR }
 

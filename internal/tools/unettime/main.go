@@ -16,9 +16,11 @@ import (
 	"time"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu"
+	"github.com/seed-8af8f8e1/flow/internal/panels"
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
 	"github.com/seed-8af8f8e1/flow/internal/weights"
+	"github.com/seed-8af8f8e1/flow/runtime/cache"
 )
 
 func main() {
@@ -26,14 +28,15 @@ func main() {
 	side := flag.Int("side", 64, "rows and columns of latents: an eighth of the pixels")
 	precision := flag.String("precision", "bf16", "fp32 or bf16")
 	threads := flag.Int("threads", 0, "workers; 0 for as many as the process may use")
+	packed := flag.String("packed", "", "cache folder whose packed weights are used, and made first where they are missing")
 	flag.Parse()
-	if err := run(flag.Arg(0), *batch, *side, *precision, *threads); err != nil {
+	if err := run(flag.Arg(0), *batch, *side, *precision, *threads, *packed); err != nil {
 		fmt.Fprintln(os.Stderr, "unettime:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir string, batch, side int, precision string, threads int) error {
+func run(dir string, batch, side int, precision string, threads int, packed string) error {
 	m, err := sdxl.Open(dir, weights.Options{})
 	if err != nil {
 		return err
@@ -48,7 +51,18 @@ func run(dir string, batch, side int, precision string, threads int) error {
 		return err
 	}
 	p := program.Optimize(sdxl.EvaluateProgram(m.UNet, prec, batch, side, side, 77, m.Text[1].Projection, nil))
-	x, err := cpu.New().Compile(p, program.Options{Weights: src, Threads: threads})
+	exec := cpu.New()
+	if packed != "" {
+		store, err := cache.Open(packed, cache.Options{})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = store.Close() }()
+		if err := pack(exec, m, store, p, program.Options{Weights: src, Threads: threads}); err != nil {
+			return err
+		}
+	}
+	x, err := exec.Compile(p, program.Options{Weights: src, Threads: threads})
 	if err != nil {
 		return err
 	}
@@ -63,6 +77,33 @@ func run(dir string, batch, side int, precision string, threads int) error {
 	}
 	return nil
 }
+
+// pack makes packed weights, as a first run does.
+func pack(exec *cpu.Executor, m *sdxl.Model, store *cache.Disk, p *program.Program, opt program.Options) error {
+	c, err := m.Files.Component(sdxl.UNet)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	if _, err := c.Digest(context.Background(), memo{store}); err != nil {
+		return err
+	}
+	hashed := time.Now()
+	exec.Keep(cpu.Keeping{Store: panels.NewStore(store)})
+	made, err := exec.PackAll(context.Background(), p, opt)
+	fmt.Fprintf(os.Stderr, "hashed in %.2f s; %d of %d files packed in %.2f s, %d MB in all\n", hashed.Sub(started).Seconds(), made.Made, made.Files,
+		time.Since(hashed).Seconds(), made.Bytes>>20)
+	return err
+}
+
+// memo remembers digests in the cache.
+type memo struct{ store *cache.Disk }
+
+// Get implements weights.Memo.
+func (m memo) Get(key string) ([]byte, bool) { return m.store.GetMemo(key) }
+
+// Put implements weights.Memo.
+func (m memo) Put(key string, value []byte) { m.store.PutMemo(key, value) }
 
 // inputs are small numbers of both signs.
 func inputs(p *program.Program) map[string]program.Tensor {
