@@ -1,6 +1,6 @@
 // Linear layers and convolutions, to the bits of docs/numerics.md (Products): one chain of fused multiply-adds a result, segments, taps and
 // channels ascending. A block of 128 threads makes 64 rows by 64 sums (with gates: 32 values and their 32 gates); a thread makes 8 by
-// 4 of them; a warp whose sums all lie outside makes none.
+// 4 of them; a warp whose sums all lie outside makes none. Grids are tiles of rows by tiles of sums by planes, which are products of their own.
 #include "numeric.h"
 
 enum { BM = 64, BN = 64, BK = 16 };
@@ -16,6 +16,7 @@ struct Segment {
   int linear;         // output row i is made of pixel i
   int vector;         // bit 0: x can be read by 16 bytes; bit 1: w too
   int pad;
+  u64 plane_x, plane_w; // elements from one plane of a grid to the next
 };
 
 // Job is one product; the host writes it, and the segments behind it.
@@ -24,6 +25,7 @@ struct Job {
   const float *residual;      // as y, or null
   const float *batch;         // [B,sums], or null
   const float *const *biases; // count of them
+  u64 plane;                  // elements of y from one plane to the next
   int rows, n, sums;          // sums is n, or 2n with gates
   int oh, ow;
   int count_biases, count_segments;
@@ -33,8 +35,8 @@ struct Job {
 
 // column is the sum that column q of a block's tile holds; with gates columns go value, value, gate, gate.
 INLINE int column(const Job &j, int q) {
-  if (!j.gated) return blockIdx_x * BN + q;
-  return blockIdx_x * (BN / 2) + (q >> 2) * 2 + (q & 1) + ((q & 2) ? j.n : 0);
+  if (!j.gated) return blockIdx_y * BN + q;
+  return blockIdx_y * (BN / 2) + (q >> 2) * 2 + (q & 1) + ((q & 2) ? j.n : 0);
 }
 
 // exists says whether sum col of a tile's column q is one of the product's.
@@ -121,7 +123,7 @@ template <bool BF> INLINE void step(float (*acc)[4], float (*as)[BM], float (*bs
 // finish applies the epilogue to the sums of a tile and stores them.
 INLINE void finish(const Job &j, float (*tile)[BN], int row0) {
   int t = threadIdx_x, wide = j.gated ? BN / 2 : BN;
-  int c = t & (wide - 1), n = blockIdx_x * wide + c, skip = 128 / wide;
+  int c = t & (wide - 1), n = blockIdx_y * wide + c, skip = 128 / wide;
   int q = j.gated ? (c >> 1) * 4 + (c & 1) : c;
   if (n >= j.n) return;
   int last = j.rows - row0 < BM ? j.rows - row0 : BM;
@@ -136,11 +138,12 @@ INLINE void finish(const Job &j, float (*tile)[BN], int row0) {
 }
 
 template <bool BF> INLINE void product(const Job *job) {
-  const Job j = *job;
+  Job j = *job;
+  j.y += blockIdx_z * j.plane;
   __shared__ __attribute__((aligned(16))) float as[BK][BM], bs[BK][BN];
   __shared__ __attribute__((aligned(16))) float tile[BM][BN];
   int t = threadIdx_x, lane = t & 31, warp = t >> 5;
-  int row0 = blockIdx_y * BM;
+  int row0 = blockIdx_x * BM;
   int r0 = (warp >> 1) * 32 + (lane >> 3) * 8, c0 = (warp & 1) * 32 + (lane & 7) * 4; // of this thread's sums
   int first = column(j, (warp & 1) * 32);
   bool works = row0 + (warp >> 1) * 32 < j.rows && first < j.n;
@@ -162,7 +165,9 @@ template <bool BF> INLINE void product(const Job *job) {
   bool wrow = exists(j, mine, wcol);
 
   for (int i = 0; i < j.count_segments; i++) {
-    const Segment s = ((const Segment *)(job + 1))[i];
+    Segment s = ((const Segment *)(job + 1))[i];
+    s.x += blockIdx_z * s.plane_x;
+    u64 plane = blockIdx_z * s.plane_w;
     int taps = s.kh * s.kw;
     for (int tap = 0; tap < taps; tap++) {
       const float *p = 0;
@@ -172,7 +177,7 @@ template <bool BF> INLINE void product(const Job *job) {
         int iy = oy * s.stride - s.top + tap / s.kw, ix = ox * s.stride - s.left + tap % s.kw;
         if (inside && (u32)iy < (u32)s.h && (u32)ix < (u32)s.wd) p = s.x + (((u64)entry * s.h + iy) * s.wd + ix) * s.c;
       }
-      u64 at = ((u64)wcol * taps + tap) * s.cw + s.wc;
+      u64 at = plane + ((u64)wcol * taps + tap) * s.cw + s.wc;
       for (int ch = 0; ch < s.c; ch += BK) {
         float v[8], w[8];
         load_x(v, p, ch + half, s.c, s.vector & 1);

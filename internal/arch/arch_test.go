@@ -51,6 +51,7 @@ var rules = map[string][]string{
 	"internal/sdxl/config":         {"internal/program", "internal/sdxl/keymap"},
 	"internal/sdxl/noise":          {"internal/numeric"},
 	"internal/picture/...":         {"internal/numeric", "internal/picture/..."},
+	"cuda":                         {"internal/program", "internal/numeric", "cuda/driver", "cuda/kernels"},
 	"cuda/driver":                  {},
 	"cuda/sim":                     {"cuda/driver", "cuda/sim/vm"},
 	"cuda/sim/vm":                  {"cuda/sim/ptx", "internal/numeric"},

@@ -18,7 +18,7 @@ func (m *move) run() error {
 	dst := x.f32(in.Out[0])
 	switch op := in.Op.(type) {
 	case *program.Sinusoid:
-		x.sinusoid(in, op)
+		numeric.Sinusoids(dst, x.f32(in.In[0]), op.Dim, op.MaxPeriod, op.Shift, op.CosFirst)
 	case *program.Embed:
 		return x.embed(in, dst)
 	case *program.Row:
@@ -128,22 +128,4 @@ func (x *exec) row(in *program.Instr, dst []float32) error {
 		copy(dst[b*s[2]:(b+1)*s[2]], src[(b*s[1]+int(i))*s[2]:])
 	}
 	return nil
-}
-
-// sinusoid embeds scalars (docs/numerics.md, Functions).
-func (x *exec) sinusoid(in *program.Instr, op *program.Sinusoid) {
-	src, dst := x.f32(in.In[0]), x.f32(in.Out[0])
-	half := op.Dim / 2
-	sin, cos := 0, half
-	if op.CosFirst {
-		sin, cos = half, 0
-	}
-	top := float32(-numeric.Log64(op.MaxPeriod))
-	for i := range half {
-		freq := float32(numeric.Exp64(float64(float32(top*float32(i)) / float32(float64(half)-op.Shift))))
-		for k, v := range src {
-			s, c := numeric.SinCos64(float64(float32(v * freq)))
-			dst[k*op.Dim+sin+i], dst[k*op.Dim+cos+i] = float32(s), float32(c)
-		}
-	}
 }

@@ -1,0 +1,57 @@
+package cuda
+
+import (
+	"math"
+
+	"github.com/seed-8af8f8e1/flow/cuda/driver"
+	"github.com/seed-8af8f8e1/flow/internal/program"
+)
+
+// attentionJob is Attention of attention.cu.
+type attentionJob struct {
+	Y, Q, K, V                              uint64
+	T, S, C, D, KeysStep, Causal, Vectorise int32
+	Scale                                   float32
+}
+
+// The queries and keys that a block of attention.cu treats at once.
+const (
+	tileQueries = 16
+	tileKeys    = 128
+)
+
+func (x *exec) attentionJob(q, k program.ID, heads int, scale float64) attentionJob {
+	qs, ks := x.image(q), x.image(k)
+	d := qs.c / heads
+	return attentionJob{Q: uint64(x.at(q)), K: uint64(x.at(k)), T: int32(qs.w), S: int32(ks.w), C: int32(qs.c), D: int32(d), KeysStep: flag(ks.b > 1),
+		Vectorise: flag(d%4 == 0), Scale: float32(scale * math.Log2E)}
+}
+
+// byPrecision is the name of a kernel that comes in two precisions.
+func byPrecision(name string, p program.Precision) string {
+	if p == program.BF16 {
+		return name + "_bf16"
+	}
+	return name + "_f32"
+}
+
+func (x *exec) attention(in *program.Instr, op *program.Attention) []action {
+	job := x.attentionJob(in.In[0], in.In[1], op.Heads, op.Scale)
+	job.Y, job.V, job.Causal = uint64(x.at(in.Out[0])), uint64(x.at(in.In[2])), flag(op.Causal)
+	grid := driver.Dim{X: div(int(job.T), tileQueries), Y: op.Heads, Z: x.image(in.In[0]).b}
+	return []action{x.launch(byPrecision("attention", op.Prec), grid, driver.D1(block), x.table(job))}
+}
+
+// columns sums the attention that keys receive: each query's maximum and sum, each head's columns, their average.
+func (x *exec) columns(in *program.Instr, op *program.AttentionColumns) []action {
+	job := x.attentionJob(in.In[0], in.In[1], op.Heads, op.Scale)
+	b, t, s := x.image(in.In[0]).b, int(job.T), int(job.S)
+	memory := x.scratch(int64(b*op.Heads)*2*int64(t), int64(b*op.Heads)*int64(s))
+	tops, sums := job, job
+	tops.Y, sums.Y, sums.V = memory[0], memory[1], memory[0]
+	return []action{
+		x.launch(byPrecision("attention_tops", op.Prec), driver.Dim{X: div(t, tileQueries), Y: op.Heads, Z: b}, driver.D1(block), x.table(tops)),
+		x.launch(byPrecision("attention_sums", op.Prec), driver.Dim{X: div(s, tileKeys), Y: op.Heads, Z: b}, driver.D1(block), x.table(sums)),
+		x.each("attention_average", b*s, 1, x.at(in.Out[0]), memory[1], b*s, s, op.Heads),
+	}
+}

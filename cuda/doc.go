@@ -1,0 +1,7 @@
+// Package cuda executes programs on a GPU through driver.Driver, without cgo: cuda/cudrv drives a real one, cuda/sim
+// simulates it. In precision fp32 and bf16 it gives the bits of the CPU (docs/numerics.md), by the kernels of cuda/kernels.
+//
+// All memory of a compiled program is one allocation whose size is known from shapes before anything runs: computed
+// values where program.PlanMemory puts them, inputs, weights in their stored types, tables, and the working memory of the
+// operation that needs most. Addresses are fixed then, so an instruction is a list of launches made once.
+package cuda
