@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 
 	"github.com/nlpodyssey/safetensors"
@@ -149,5 +150,30 @@ func TestDecodeRefuses(t *testing.T) {
 		if _, _, err := Encode(v); err == nil {
 			t.Errorf("%v was encoded", v)
 		}
+	}
+}
+
+// TestHalf: numbers that fp16 has come back as they were, others as the nearest.
+func TestHalf(t *testing.T) {
+	in := map[string]Tensor{"a": {Shape: []int{2, 2}, Data: []float32{1, -0.5, 65504, 0.333251953125}}, "b": {Shape: []int{1}, Data: []float32{1.0003}}}
+	data, err := EncodeHalf(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := DecodeHalf(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in["b"] = Tensor{Shape: []int{1}, Data: []float32{1}}
+	if !reflect.DeepEqual(in, out) {
+		t.Errorf("%v, want %v", out, in)
+	}
+	for i := range data {
+		_, _ = DecodeHalf(data[:i]) // must not panic
+	}
+	if _, full, err := Encode(&Tensors{Of: LatentsType, List: in}); err != nil {
+		t.Error(err)
+	} else if _, err := DecodeHalf(full); err == nil {
+		t.Error("fp32 passes for fp16")
 	}
 }

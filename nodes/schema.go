@@ -64,13 +64,46 @@ func (r *Registry) Schema() ([]byte, error) {
 			"path": obj{"type": "string", "minLength": 1, "pattern": textPattern, "examples": []string{"out/${name}-${params.seed}.png"},
 				"description": "Where: a .png below the output folder; ${params.x} and ${name} are filled in."},
 		})),
-		"tests": obj{"type": []string{"object", "null"}, "description": "Renders with bounds to meet; this release does not run them yet."},
+		"tests": named(testSchema(text)),
 	})
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
 	root["$id"] = "https://github.com/seed-8af8f8e1/flow/schema/flow.v1.schema.json"
 	root["title"] = "flow workflow, language " + spec.Version
 	data, err := json.MarshalIndent(root, "", "  ")
 	return append(data, '\n'), err
+}
+
+// testSchema is a test: values of parameters, and what is expected of outputs.
+func testSchema(text func(string) obj) obj {
+	expectation := obj{"golden": obj{"type": "string", "minLength": 1, "pattern": `^([^$]|\$\$).*\.(png|safetensors)$`, "not": obj{"type": "string", "pattern": `^/|\$\{|[\\:]|^\.\.(/|$)`},
+		"description": "The file to compare with, below the workflow's folder: .png for a picture, .safetensors for latents. flow test --update writes it."}}
+	for _, b := range spec.Bounds {
+		o := obj{"type": "number", "description": boundDoc[b.Name]}
+		if b.Max > 0 {
+			o["minimum"], o["maximum"] = -b.Max, b.Max
+		} else {
+			o["minimum"] = 0
+		}
+		expectation[b.Name] = o
+	}
+	return closed([]string{"expect"}, obj{
+		"doc":  text("What the test is for."),
+		"tier": obj{"enum": spec.Tiers, "description": "quick tests run by default, slow ones with flow test --tier all."},
+		"params": obj{"type": []string{"object", "null"}, "propertyNames": obj{"pattern": namePattern},
+			"additionalProperties": obj{"type": []string{"string", "number", "boolean"}, "pattern": textPattern}, "description": "Values of parameters; the others have their defaults."},
+		"expect": obj{"type": "object", "minProperties": 1, "description": "What is expected, by NODE.OUTPUT.",
+			"propertyNames":        obj{"pattern": `^[A-Za-z][A-Za-z0-9_-]{0,63}(\.[A-Za-z][A-Za-z0-9_-]{0,63})?$`},
+			"additionalProperties": closed([]string{"golden"}, expectation)},
+	})
+}
+
+// boundDoc explains the bounds of tests.
+var boundDoc = map[string]string{
+	"max-abs": "The greatest difference of two elements; of pictures in steps of 255.",
+	"rms":     "The root of the mean square of the differences; of pictures in steps of 255.",
+	"cosine":  "The least cosine of the angle between the two.",
+	"ssim":    "The least structural similarity (Wang et al., 2004): luma, Gaussian window of 11x11, sigma 1.5, range 255.",
+	"psnr":    "The least peak signal-to-noise ratio in dB.",
 }
 
 // closed is a map that has no other keys.

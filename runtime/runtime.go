@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"path/filepath"
+	"sync"
 
 	"github.com/seed-8af8f8e1/flow/nodes"
 	"github.com/seed-8af8f8e1/flow/runtime/cache"
@@ -24,6 +25,8 @@ type Options struct {
 	Fresh  bool   // write over no file at all
 	// Release of flow, which pictures name. Empty: pictures say nothing of what made them.
 	Release string
+	// Follow, where it is not nil, is given what a step's loop carries after each of its steps, counted from 1.
+	Follow func(s *plan.Step, step int, state map[string]nodes.Tensor)
 }
 
 // Workflow is a workflow that was read and planned.
@@ -74,7 +77,27 @@ func (w *Workflow) Run(ctx context.Context) (*sched.Result, error) {
 	if err := out.check(w.Plan.Outputs); err != nil {
 		return nil, err
 	}
-	return sched.Run(ctx, w.Plan, sched.Options{Store: w.opt.Store, Env: w.opt.Env, Sink: w.opt.Sink, Write: w.signed(out)}), nil
+	return w.run(ctx, w.signed(out)), nil
+}
+
+func (w *Workflow) run(ctx context.Context, write func(plan.Output, nodes.Value, []sched.Made) (string, error)) *sched.Result {
+	return sched.Run(ctx, w.Plan, sched.Options{Store: w.opt.Store, Env: w.opt.Env, Sink: w.opt.Sink, Write: write, Follow: w.opt.Follow})
+}
+
+// Collect runs the workflow and gives the values of its outputs by name, writing no file.
+func (w *Workflow) Collect(ctx context.Context) (*sched.Result, map[string]nodes.Value, error) {
+	if err := sched.CheckMemory(w.Explain(), w.opt.Memory); err != nil {
+		return nil, nil, err
+	}
+	var mu sync.Mutex
+	values := make(map[string]nodes.Value)
+	res := w.run(ctx, func(o plan.Output, v nodes.Value, _ []sched.Made) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		values[o.Name] = v
+		return "", nil
+	})
+	return res, values, nil
 }
 
 // FinderFor finds a workflow's files: in its folder, then in the roots.

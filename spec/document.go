@@ -18,6 +18,7 @@ type Document struct {
 	Files   []*FileRef
 	Nodes   []*Node
 	Outputs []*Output
+	Tests   []*Test
 	Numerics
 	byName index
 }

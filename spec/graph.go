@@ -23,6 +23,11 @@ func (p *parser) references() {
 		p.resolve(o.From, used)
 		p.template(o.Path)
 	}
+	for _, t := range p.d.Tests {
+		for _, x := range t.Expect {
+			used[x.Node.Text] = true
+		}
+	}
 	p.cycles(edges)
 	p.unused(used)
 }

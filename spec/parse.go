@@ -32,6 +32,7 @@ func (p *parser) document() bool {
 	p.nodes(root)
 	p.outputs(root.Get("outputs"))
 	p.d.indexNames()
+	p.tests(root.Get("tests"))
 	p.later(root)
 	if len(p.d.Nodes) > 0 {
 		p.references()
@@ -39,16 +40,11 @@ func (p *parser) document() bool {
 	return true
 }
 
-// later says of blocks that the language has and this release does not run that they are not run. A matrix asks for several
-// pictures, so running the file would draw other ones than it asks for: an error. Tests change no picture: a warning.
+// later says of a matrix that this release does not run it: it asks for several pictures, so running the file would draw other ones than
+// it asks for.
 func (p *parser) later(root *Value) {
 	if root.Get("matrix") != nil {
 		p.errorf(p.key(root, "matrix"), "F0901", "take the block out, and run each cell with flow run -p NAME=VALUE", "this release does not run a matrix yet")
-	}
-	if v := root.Get("tests"); v != nil && v.Kind != Map && v.Kind != Null {
-		p.errorf(v.Pos, "F0301", "tests: {NAME: {...}}", "tests is a map of names, this is %s", v.Describe())
-	} else if v != nil {
-		p.warnf(p.key(root, "tests"), "F0901", "they are not checked; the rest of the file runs", "this release does not run tests yet")
 	}
 }
 

@@ -124,10 +124,11 @@ func topics() []*cobra.Command {
   NO_COLOR        logs (-v) without colours
   TERM=dumb       no live line of progress: plain lines, as when piped`},
 		{Use: "exit-codes", Short: "What exit codes mean", Long: `  0    ok
-  1    a picture is not as it was (verify)
+  1    a picture is not as it was (verify), or a test failed
   2    the file or the command line is wrong; nothing ran
   3    plan --check found work
   4    the run, the cache or standard output failed
+  5    a lock or a golden is missing, or not what it says
   130  interrupted (Ctrl-C or SIGTERM)`},
 		{Use: "language", Short: "How a workflow file is written", Long: languageHelp},
 	}

@@ -21,6 +21,7 @@ const (
 	exitFile        = 2 // the file or the command line is wrong
 	exitWork        = 3 // plan --check found work
 	exitRun         = 4 // the run failed
+	exitDiffers     = 5 // a lock or a golden differs
 	exitInterrupted = 130
 )
 

@@ -45,6 +45,12 @@ func (f *workflowFlags) add(c *cobra.Command) {
 	fs := c.Flags()
 	fs.StringArrayVarP(&f.params, "param", "p", nil, "give a parameter a value: NAME=VALUE (repeatable)")
 	fs.StringVar(&f.paramsFile, "params", "", "read values of parameters from a YAML or JSON file")
+	f.addRun(c)
+}
+
+// addRun adds the flags of commands that take no values of parameters.
+func (f *workflowFlags) addRun(c *cobra.Command) {
+	fs := c.Flags()
 	fs.StringVar(&f.precision, "precision", "", "override numerics.precision: "+strings.Join(spec.Precisions, " or "))
 	fs.StringVar(&f.device, "device", "", "override numerics.device: "+strings.Join(spec.Devices, ", "))
 	fs.StringVar(&f.edition, "edition", "", "override numerics.edition: "+strings.Join(spec.Editions, " or "))

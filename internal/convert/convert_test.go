@@ -277,20 +277,20 @@ func TestRoundHalf(t *testing.T) {
 		for value, want := range map[float32]uint16{
 			float32(v): h, middle: even, math.Nextafter32(middle, 0): h, math.Nextafter32(middle, 1e9): h + 1,
 		} {
-			if got := roundHalf(value); got != want {
+			if got := numeric.ToF16(value); got != want {
 				t.Fatalf("%g is %04x, want %04x", value, got, want)
 			}
-			if got := roundHalf(-value); got != want|0x8000 {
+			if got := numeric.ToF16(-value); got != want|0x8000 {
 				t.Fatalf("%g is %04x, want %04x", -value, got, want|0x8000)
 			}
 		}
 	}
 	for _, v := range []float32{65520, 1e9, float32(math.Inf(1))} {
-		if got := roundHalf(v); got != 0x7c00 {
+		if got := numeric.ToF16(v); got != 0x7c00 {
 			t.Errorf("%g is %04x", v, got)
 		}
 	}
-	if got := roundHalf(1e-10); got != 0 {
+	if got := numeric.ToF16(1e-10); got != 0 {
 		t.Errorf("1e-10 is %04x", got)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+
+	"github.com/seed-8af8f8e1/flow/internal/numeric"
 )
 
 // floats has the sizes of the element types that become F16.
@@ -29,7 +31,7 @@ func toHalf(dtype string, block []byte) ([]byte, error) {
 		case "F64":
 			v = float32(math.Float64frombits(binary.LittleEndian.Uint64(block)))
 		}
-		h := roundHalf(v)
+		h := numeric.ToF16(v)
 		if h&0x7c00 == 0x7c00 {
 			if v != v {
 				return nil, errNaN
@@ -39,21 +41,4 @@ func toHalf(dtype string, block []byte) ([]byte, error) {
 		out = binary.LittleEndian.AppendUint16(out, h)
 	}
 	return out, nil
-}
-
-// roundHalf rounds to F16, to nearest, ties to even.
-func roundHalf(v float32) uint16 {
-	bits := math.Float32bits(v)
-	sign, m := uint16(bits>>16)&0x8000, bits&0x7fffffff
-	switch {
-	case m > 0x7f800000:
-		return sign | 0x7e00
-	case m >= 0x477ff000: // 65520 and more
-		return sign | 0x7c00
-	case m < 0x38800000: // below 2^-14: adding 0.5 leaves a subnormal's bits, rounded by the processor
-		sum := math.Float32frombits(m) + 0.5
-		return sign | uint16(math.Float32bits(sum)-0x3f000000)
-	}
-	m += 0xfff + (m >> 13 & 1)
-	return sign | uint16((m-0x38000000)>>13)
 }

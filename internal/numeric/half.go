@@ -55,3 +55,20 @@ func widenF16(h uint16) float32 {
 	v := float32(m) / (1 << 24) // exact
 	return math.Float32frombits(sign | math.Float32bits(v))
 }
+
+// ToF16 rounds to IEEE binary16, to nearest, ties to even; beyond 65504 it is infinite.
+func ToF16(v float32) uint16 {
+	bits := math.Float32bits(v)
+	sign, m := uint16(bits>>16)&0x8000, bits&0x7fffffff
+	switch {
+	case m > 0x7f800000:
+		return sign | 0x7e00
+	case m >= 0x477ff000: // 65520 and more
+		return sign | 0x7c00
+	case m < 0x38800000: // below 2^-14: adding 0.5 leaves a subnormal's bits, rounded by the processor
+		sum := math.Float32frombits(m) + 0.5
+		return sign | uint16(math.Float32bits(sum)-0x3f000000)
+	}
+	m += 0xfff + (m >> 13 & 1)
+	return sign | uint16((m-0x38000000)>>13)
+}

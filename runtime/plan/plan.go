@@ -62,6 +62,8 @@ type Output struct {
 	Port string
 	Path string // with slashes, below the output folder
 	Pos  spec.Pos
+	// Expect is what a test expects of it, in a plan of a test; there is no Path then.
+	Expect *spec.Expectation
 }
 
 // Options are what a plan depends on beside the file.
@@ -72,6 +74,7 @@ type Options struct {
 	Precision string // overrides the file's; empty for none
 	Device    string
 	Edition   string
+	Test      string // the name of a test, whose parameters count instead of Overrides, and whose expectations are planned for instead of the outputs
 }
 
 // Build makes the graph. All diagnostics of file, parameters, kinds and types come together;
@@ -79,6 +82,10 @@ type Options struct {
 func Build(doc *spec.Document, diags []spec.Diagnostic, opt Options) (*Plan, []spec.Diagnostic) {
 	if doc == nil {
 		return nil, diags
+	}
+	test := doc.Test(opt.Test)
+	if test != nil {
+		opt.Overrides = test.Params
 	}
 	diags = append(diags, doc.Bind(opt.Overrides)...)
 	b := &builder{doc: doc, opt: opt, diags: diags, most: len(diags) + maxDiagnostics, byName: make(map[string]*Step), inputs: make(map[*Step][]nodes.Input)}
@@ -96,6 +103,7 @@ func Build(doc *spec.Document, diags []spec.Diagnostic, opt Options) (*Plan, []s
 		b.connect(s)
 	}
 	b.outputs(p)
+	b.tests(p, test)
 	diags = spec.Sort(b.diags)
 	if spec.Failed(diags) {
 		return nil, diags

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/seed-8af8f8e1/flow/internal/report"
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
+	"github.com/seed-8af8f8e1/flow/internal/trial"
+	"github.com/seed-8af8f8e1/flow/spec"
+)
+
+// tell shows what tests came to: on the terminal, to GitHub where that runs them, and in the files that were asked for.
+func (a *app) tell(f *testFlags, files []string, done []*trial.File, left *trial.Leftovers) error {
+	var diags []spec.Diagnostic
+	var tests []*report.Test
+	for _, file := range done {
+		diags = append(diags, file.Diagnostics...)
+		for _, t := range file.Tests {
+			tests = append(tests, reported(t))
+		}
+	}
+	if len(diags) > 0 {
+		if err := a.show(a.err, diags, f.format, files...); err != nil {
+			return err
+		}
+	}
+	for _, name := range left.Orphans {
+		fmt.Fprintf(a.out, "orphan  %s: no test expects it\n", safetext.Line(name))
+	}
+	for _, name := range left.Staged {
+		fmt.Fprintf(a.out, "staged  %s\n", safetext.Line(name))
+	}
+	counts := make(map[string]int)
+	for _, t := range tests {
+		counts[t.State]++
+	}
+	fmt.Fprintln(a.out, report.Counts(counts))
+	if f.format == "github" || os.Getenv("GITHUB_ACTIONS") == "true" {
+		if err := report.Annotations(a.out, tests, left.Orphans); err != nil {
+			return err
+		}
+	}
+	if path := os.Getenv("GITHUB_STEP_SUMMARY"); path != "" {
+		if err := appendTo(path, func(w io.Writer) error { return report.Summary(w, tests, left.Orphans, left.Staged) }); err != nil {
+			return &exitError{exitRun, "the step summary: " + err.Error()}
+		}
+	}
+	if f.junit != "" {
+		if err := create(f.junit, func(w io.Writer) error { return report.JUnit(w, tests) }); err != nil {
+			return &exitError{exitRun, "JUnit XML: " + err.Error()}
+		}
+	}
+	return nil
+}
+
+// create writes a file.
+func create(path string, write func(io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
+
+// appendTo adds to a file.
+func appendTo(path string, write func(io.Writer) error) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
+
+// reportStates are the states of tests as reports tell them.
+var reportStates = map[trial.State]string{trial.Left: report.Skipped, trial.Pass: report.Passed, trial.Updated: report.Changed,
+	trial.Differs: report.Errored, trial.Fail: report.Failed, trial.Broken: report.Errored, trial.Wrong: report.Errored}
+
+// reported is a test as a report tells it.
+func reported(t *trial.Test) *report.Test {
+	out := &report.Test{File: t.File, Name: t.Name, Doc: t.Doc, Tier: t.Tier, Line: t.Pos.Line, Column: t.Pos.Col, State: reportStates[t.State],
+		Message: t.Message, Seconds: t.Seconds, Class: t.Class, Edition: t.Edition}
+	for _, p := range t.Params {
+		out.Params = append(out.Params, report.Param(p))
+	}
+	for _, x := range t.Expected {
+		r := &report.Expected{Output: x.Output, Golden: x.Golden, Line: x.Pos.Line, Column: x.Pos.Col, State: reportStates[x.State], Reason: x.Reason, Wrote: x.Wrote}
+		if x.State == "" {
+			r.State = report.Skipped
+		}
+		r.Where.Text = x.Where()
+		if d := x.Divergence; d != nil {
+			r.Where.Node, r.Where.Step = d.Node, d.Step
+		} else if x.First != nil {
+			r.Where.Node, r.Where.Step = x.First.Node, x.First.Step
+		}
+		out.Expected = append(out.Expected, r)
+	}
+	return out
+}

@@ -1,0 +1,145 @@
+package trail
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
+)
+
+// Divergence is where two trails part first.
+type Divergence struct {
+	Node    string
+	Kind    string
+	Step    int      // of the node's loop, from 1; 0 where it has none, or its steps are not known
+	Steps   int      // of the loop
+	Changes []string // what the node was asked otherwise; none: it was asked the same, and the engine made something else of it
+	// Missing says that the node is in one of the two alone, and in which.
+	Missing string
+}
+
+// Diverge finds the first node, in b's order, that made something else in b than in a; nil if there is none. Nodes are told apart by name.
+// a is spoken of as was, b as is.
+func Diverge(a, b *Trail) *Divergence {
+	for i := range b.Nodes {
+		now := &b.Nodes[i]
+		was := a.Node(now.Name)
+		switch {
+		case was == nil:
+			return &Divergence{Node: now.Name, Kind: now.Kind, Missing: "it is new"}
+		case maps.Equal(was.Outputs, now.Outputs):
+			continue
+		}
+		d := &Divergence{Node: now.Name, Kind: now.Kind, Steps: len(now.Steps), Changes: changes(was, now)}
+		for i := range min(len(was.Steps), len(now.Steps)) {
+			if was.Steps[i] != now.Steps[i] {
+				d.Step = i + 1
+				break
+			}
+		}
+		if d.Step == 0 && len(was.Steps) != len(now.Steps) && len(was.Steps) > 0 {
+			d.Step = min(len(was.Steps), len(now.Steps)) + 1
+		}
+		return d
+	}
+	for i := range a.Nodes {
+		if was := &a.Nodes[i]; b.Node(was.Name) == nil {
+			return &Divergence{Node: was.Name, Kind: was.Kind, Missing: "it is gone"}
+		}
+	}
+	return nil
+}
+
+// String says where and why, on one line.
+func (d *Divergence) String() string {
+	s := fmt.Sprintf("node %q (%s)", d.Node, d.Kind)
+	if d.Missing != "" {
+		return s + ": " + d.Missing
+	}
+	if d.Step > 0 {
+		s += fmt.Sprintf(", step %d of %d", d.Step, d.Steps)
+	}
+	if len(d.Changes) == 0 {
+		return s + ": asked the same, it made something else: the engine changed"
+	}
+	return s + ": " + strings.Join(d.Changes, "; ")
+}
+
+// changes lists what two actions ask otherwise, by path.
+func changes(was, now *Node) []string {
+	if was.Key == now.Key {
+		return nil
+	}
+	a, b := flatten(was.Action), flatten(now.Action)
+	paths := slices.Sorted(maps.Keys(b))
+	for p := range a {
+		if _, ok := b[p]; !ok {
+			paths = append(paths, p)
+		}
+	}
+	slices.Sort(paths)
+	var out []string
+	for _, p := range paths {
+		x, inA := a[p]
+		y, inB := b[p]
+		switch {
+		case inA && inB && x != y:
+			out = append(out, fmt.Sprintf("%s: %s -> %s", safetext.Line(p), short(x), short(y)))
+		case !inA:
+			out = append(out, fmt.Sprintf("%s: none -> %s", safetext.Line(p), short(y)))
+		case !inB:
+			out = append(out, fmt.Sprintf("%s: %s -> none", safetext.Line(p), short(x)))
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, "its action has another key")
+	}
+	return out
+}
+
+// flatten lists the scalars of a JSON document by path.
+func flatten(doc json.RawMessage) map[string]string {
+	out := make(map[string]string)
+	d := json.NewDecoder(bytes.NewReader(doc))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return out
+	}
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		at := func(key string) string { return strings.TrimPrefix(path+"."+key, ".") }
+		switch v := v.(type) {
+		case map[string]any:
+			for k, x := range v {
+				walk(at(k), x)
+			}
+		case []any:
+			for i, x := range v {
+				walk(at(fmt.Sprint(i)), x)
+			}
+		default:
+			text, _ := json.Marshal(v)
+			out[path] = string(text)
+		}
+	}
+	walk("", v)
+	return out
+}
+
+// short is a value as it is shown: one line, digests cut to what tells them apart.
+func short(s string) string {
+	s = safetext.Line(s)
+	if len(s) == 66 && strings.Trim(s[1:65], "0123456789abcdef") == "" {
+		return s[1:13]
+	}
+	const most = 80
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
