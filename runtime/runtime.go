@@ -60,6 +60,9 @@ func ReadDocument(ctx context.Context, doc *spec.Document, diags []spec.Diagnost
 // Close closes what was opened while planning.
 func (w *Workflow) Close() { w.Plan.Close() }
 
+// Use changes the environment of a run, such as the executor, once the plan has said which device it is for.
+func (w *Workflow) Use(f func(*nodes.Env)) { f(&w.opt.Env) }
+
 // Explain says what a run would do.
 func (w *Workflow) Explain() []sched.Row { return sched.Explain(w.Plan, w.opt.Store) }
 

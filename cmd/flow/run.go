@@ -114,9 +114,11 @@ func (a *app) runPicture(ctx context.Context, name string, f *workflowFlags, sin
 // execute runs a workflow that was read; the paths of what was written go to standard output,
 // unless they stand on the terminal already.
 func (a *app) execute(ctx context.Context, w *flowruntime.Workflow, asJSON bool) error {
-	if err := device(w.Plan.Device); err != nil {
+	done, err := a.onDevice(w)
+	if err != nil {
 		return err
 	}
+	defer done()
 	a.log().Debug("run", "numerics", nodes.Class(w.Plan.Precision), "edition", w.Plan.Edition, "device", w.Plan.Device, "nodes", len(w.Plan.Steps))
 	res, err := w.Run(ctx)
 	if err != nil {

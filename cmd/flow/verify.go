@@ -90,9 +90,11 @@ func (a *app) verify(ctx context.Context, name string, f *workflowFlags, quiet b
 		return nil, err
 	}
 	defer w.Close()
-	if err := device(w.Plan.Device); err != nil {
+	done, err := a.onDevice(w)
+	if err != nil {
 		return nil, err
 	}
+	defer done()
 	res, made, err := w.Render(ctx)
 	if err != nil {
 		return nil, &exitError{exitRun, err.Error()}

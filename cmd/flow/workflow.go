@@ -208,11 +208,3 @@ func (a *app) show(w io.Writer, diags []spec.Diagnostic, format string, files ..
 	}
 	return spec.Render(w, format, diags, sources, width, release())
 }
-
-// device refuses what this build cannot run on.
-func device(name string) error {
-	if name == "cuda" {
-		return &exitError{exitFile, "this build has no CUDA: it runs on the CPU (numerics.device: cpu, or --device cpu); no release has a CUDA build yet"}
-	}
-	return nil
-}
