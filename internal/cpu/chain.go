@@ -196,6 +196,7 @@ type shortcut struct {
 	panels   []float32
 	from, to int
 	packing  shortcutPacking
+	runs     [1]kernel.Run
 }
 
 // shortcutPixels are the pixels of a task.
@@ -208,7 +209,7 @@ func (x *exec) newShortcut(in *program.Instr, op *program.Product) (*shortcut, n
 	}
 	s.packing = shortcutPacking{s}
 	s.src, s.out = imageOf(x.p.Shape(in.In[s.seg.X]), nil), imageOf(x.p.Shape(in.Out[0]), nil)
-	s.biases = make([]float32, s.out.c)
+	s.biases, s.runs[0] = make([]float32, s.out.c), kernel.Run{Taps: 1, Words: s.src.c}
 	return s, needs{shared: up(s.out.c, kernel.NR) * s.src.c, worker: kernel.PackScratch(1), taps: 1}
 }
 
@@ -244,12 +245,19 @@ func (s *shortcut) rows(from, to int) error {
 	return s.x.pool.do(s, up(s.to-s.from, shortcutPixels)/shortcutPixels, (s.to-s.from)*s.out.c/macsPerNanosecond*s.src.c)
 }
 
+// terms readies the worker's terms for one panel.
+func (s *shortcut) terms(w *worker) {
+	w.panels = append(w.panels[:0], nil)
+	w.terms = kernel.Terms{X: w.taps[:1], Runs: s.runs[:], W: w.panels}
+}
+
 // task computes some pixels.
 func (s *shortcut) task(w *worker, i int) {
 	lo := s.from + i*shortcutPixels
 	hi := min(lo+shortcutPixels, s.to)
 	e, taps := &w.ends, w.taps[:1]
-	e.InStep, e.Add, e.Step = 0, nil, s.out.c
+	e.InStep, e.Add, e.Step, e.Words = 0, nil, s.out.c, false
+	s.terms(w)
 	src, out := s.src.data[(lo-s.src.top*s.src.w)*s.src.c:], s.out.data[(lo-s.out.top*s.out.w)*s.out.c:]
 	for n0 := 0; n0 < s.out.c; n0 += kernel.NR {
 		cols := min(kernel.NR, s.out.c-n0)
@@ -260,7 +268,8 @@ func (s *shortcut) task(w *worker, i int) {
 				taps[0][k] = src[(r+min(k, rows-1))*s.src.c:]
 			}
 			e.Out = out[r*s.out.c+n0:]
-			s.x.tier.F32Between(e, taps, s.panels[n0*s.src.c:], s.src.c, rows, cols)
+			w.panels[0] = s.panels[n0*s.src.c:]
+			s.x.tier.F32Between(e, &w.terms, rows, cols)
 		}
 	}
 }

@@ -38,7 +38,7 @@ type (
 
 func (x *exec) newColumns(in *program.Instr, op *program.AttentionColumns) (*columns, needs) {
 	c := &columns{x: x, in: in, op: op, round: op.Prec == program.BF16, scale: float32(op.Scale * math.Log2E), dot: x.tier.F32}
-	c.q, c.k = imageOf(x.p.Shape(in.In[0]), nil), imageOf(x.p.Shape(in.In[1]), nil)
+	c.q, c.k = x.shapeOf(in.In[0]), x.shapeOf(in.In[1])
 	c.d = c.q.c / op.Heads
 	c.words = kernel.Words(c.d, c.round)
 	if c.round {
@@ -63,7 +63,7 @@ func (c *columns) run() error {
 	c.sums = take.floats(pairs * c.k.w)
 	clear(c.sums)
 	const macsPerNanosecond = 30
-	cost := len(c.q.data) * c.k.w / macsPerNanosecond
+	cost := c.q.pixels() * c.q.c * c.k.w / macsPerNanosecond
 	tiles := (c.q.w + queryRows - 1) / queryRows
 	if err := c.x.pool.do(&c.packing, pairs*c.blocks, len(c.k.data)); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (j *columnsPack) task(w *worker, i int) {
 	c, block, pair := j.columns, i%j.blocks, i/j.blocks
 	b, head := pair/c.op.Heads, pair%c.op.Heads
 	k0, n := c.span(block)
-	packKeys(&c.x.tier, c.panels(pair, block), c.k.data[(b*c.k.w+k0)*c.k.c+head*c.d:], c.k.c, c.d, n, c.round, w.scratch)
+	packKeys(&c.x.tier, c.panels(pair, block), &c.k, c.k.at(b*c.k.w+k0, head*c.d), c.d, n, c.round, w.scratch)
 }
 
 // scores makes the scaled scores of rows queries from q0 on against one block, without the scale: MR rows, c.keys apart.
@@ -119,11 +119,11 @@ func (c *columns) scores(w *worker, pair, block, q0, rows int) []float32 {
 	taps := w.taps[:1]
 	for r := range kernel.MR {
 		row := queries[r*c.words:][:c.words]
-		src := c.q.data[(b*c.q.w+q0+min(r, rows-1))*c.q.c+head*c.d:][:c.d]
-		if c.round {
-			c.x.tier.Pairs(row, src)
-		} else {
+		src := c.q.at(b*c.q.w+q0+min(r, rows-1), head*c.d)
+		if c.q.words || !c.round {
 			copy(row, src)
+		} else {
+			c.x.tier.Pairs(row, src[:c.d])
 		}
 		taps[0][r] = row
 	}

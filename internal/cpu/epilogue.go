@@ -31,23 +31,54 @@ func (e *epilogue) operands(p *product) {
 	}
 }
 
-// activate turns the sums of a tile with an activation or gates into results: rows rows from r0 on, of outputs from n0 on.
-func (p *product) activate(w *worker, n0, r0, rows int) {
-	acc, c := w.acc[:rows*kernel.NR], min(kernel.NR, p.out.c-n0)
-	switch {
-	case p.op.Epilogue.Gated:
-		p.x.tier.MulGELU(acc, acc, w.gates[:len(acc)])
-	case p.act != nil:
-		p.act(acc, acc)
-	default:
-		return
+// tiled says whether sums stay in tiles before they are stored: where there is an activation or gates.
+func (p *product) tiled() bool { return p.act != nil || p.op.Epilogue.Gated }
+
+// finishTiles computes the tiles of rows rows from r0 on, and turns them into results.
+func (t *tiler) finishTiles(r0, rows int) {
+	e, tiles := &t.w.ends, t.w.tiles
+	const tile = kernel.MR * kernel.NR
+	e.Out, e.Step, e.Tile = tiles, kernel.NR, tile
+	halves := t.sums / t.out.c
+	if t.cols%kernel.NR == 0 || halves == 1 {
+		t.dot(e, &t.w.terms, rows, halves*t.cols)
+	} else {
+		t.eachTile(rows, halves)
 	}
-	for r := range rows {
-		row := p.out.data[(r0+r)*p.out.c+n0:][:c]
-		copy(row, acc[r*kernel.NR:])
-		if p.residual != nil {
-			p.x.tier.Add(row, row, p.residual[(r0+r)*p.out.c+n0:][:c])
+	for k := range t.n {
+		n0 := (t.first + k) * kernel.NR
+		acc, c := tiles[k*halves*tile:][:rows*kernel.NR], min(kernel.NR, t.out.c-n0)
+		if halves == 2 {
+			t.x.tier.MulGELU(acc, acc, tiles[(k*halves+1)*tile:][:len(acc)])
+		} else {
+			t.act(acc, acc)
 		}
+		for r := range rows {
+			t.store(r0+r, n0, acc[r*kernel.NR:][:c])
+		}
+	}
+}
+
+// eachTile computes tiles one by one: where the last outputs and the last gates are not whole panels.
+func (t *tiler) eachTile(rows, halves int) {
+	e, all, runs := t.w.ends, t.w.terms.W, len(t.w.terms.Runs)
+	for k := range t.n * halves {
+		o := &t.w.ends
+		o.In, o.Out, t.w.terms.W = e.In[k*e.InTile:], e.Out[k*e.Tile:], all[k*runs:]
+		t.dot(o, &t.w.terms, rows, min(kernel.NR, t.cols-k/halves*kernel.NR))
+	}
+	t.w.terms.W = all
+}
+
+// store ends outputs from n0 on of row r.
+func (t *tiler) store(r, n0 int, sums []float32) {
+	if t.residual != nil {
+		t.x.tier.Add(sums, sums, t.residual[r*t.out.c+n0:][:len(sums)])
+	}
+	if t.words {
+		t.x.tier.Pairs(t.out.data[r*t.out.stride+n0/2:][:(len(sums)+1)/2], sums)
+	} else {
+		copy(t.out.data[r*t.out.c+n0:], sums)
 	}
 }
 

@@ -17,7 +17,7 @@ func TestEstimate(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got, want := New().Estimate(p, threads), x.PeakBytes(); got != want || want <= program.PlanMemory(p).Bytes {
+				if got, want := New().Estimate(p, threads), x.PeakBytes(); got != want || want <= x.(*exec).plan.Bytes {
 					t.Errorf("%s, %d steps, %d threads: estimated %d, compiled %d", prec, steps, threads, got, want)
 				}
 				if err := x.Close(); err != nil {

@@ -66,8 +66,11 @@ func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exe
 func (e *Executor) exec(p *program.Program, workers int) *exec {
 	banded := program.Bands(p, e.banding)
 	p = banded.Program
-	return &exec{p: p, of: banded.Of, tier: e.tier, plan: program.PlanMemory(p), windows: make(map[program.ID]window),
+	x := &exec{p: p, of: banded.Of, tier: e.tier, windows: make(map[program.ID]window),
 		weights: make([]kernel.Weight, len(p.Values)), vectors: make([][]float32, len(p.Values)), pool: pool{threads: threads(workers)}}
+	x.findWords()
+	x.plan = program.PlanMemoryOf(p, x.asWords)
+	return x
 }
 
 // Estimate gives the PeakBytes that a program will have, from its shapes alone.
@@ -144,7 +147,7 @@ func (x *exec) operation(in *program.Instr) (operation, needs) {
 	case *program.GroupNorm:
 		return x.newGroupNorm(in, op)
 	case *program.LayerNorm:
-		return x.newLayerNorm(in, op), needs{}
+		return x.newLayerNorm(in, op)
 	case *program.Activate, *program.GEGLU, *program.Add, *program.Affine, *program.Guidance, *program.SelfGuidance, *program.SolverStep:
 		return x.newPointwise(in), needs{}
 	case *program.AttentionColumns:

@@ -41,7 +41,7 @@ type mergesJob struct{ *groupNorm }
 
 func (x *exec) newGroupNorm(in *program.Instr, op *program.GroupNorm) (*groupNorm, needs) {
 	g := &groupNorm{x: x, in: in, op: op, act: x.activation(op.Act)}
-	g.out = imageOf(x.p.Shape(in.Out[0]), nil)
+	g.out = x.shapeOf(in.Out[0])
 	shared, at := 4*g.out.b*g.out.c, 0
 	for i, id := range op.Inputs(in) {
 		part := normPart{image: imageOf(x.p.Shape(id), nil), id: id, at: at}
@@ -55,7 +55,11 @@ func (x *exec) newGroupNorm(in *program.Instr, op *program.GroupNorm) (*groupNor
 	}
 	g.rows = max(1, floats/(g.out.w*g.out.c))
 	g.moments, g.merges = momentsJob{g}, mergesJob{g}
-	return g, needs{shared: shared}
+	n := needs{shared: shared}
+	if g.out.words {
+		n.worker = g.rows * g.out.w * g.out.c
+	}
+	return g, n
 }
 
 func (g *groupNorm) run() error {
@@ -134,21 +138,30 @@ func (g *mergesJob) task(_ *worker, b int) {
 }
 
 // task maps some rows.
-func (g *groupNorm) task(_ *worker, i int) {
+func (g *groupNorm) task(w *worker, i int) {
 	c := g.out.c
 	lo, hi := i*g.rows, min((i+1)*g.rows, g.out.b*g.out.h)
+	line := g.out.w * c
+	var band []float32
+	if g.out.words {
+		band = w.scratch[:(hi-lo)*line]
+	} else {
+		band = g.out.data[lo*line : hi*line]
+	}
 	for l := lo; l < hi; l++ {
 		b := l / g.out.h
 		for k := range g.parts {
 			im := &g.parts[k]
 			channels := b*c + im.at
-			g.x.tier.Scale(g.out.data[l*im.w*c+im.at:], c, im.data[l*im.w*im.c:], im.c,
+			g.x.tier.Scale(band[(l-lo)*line+im.at:], c, im.data[l*im.w*im.c:], im.c,
 				g.factor[channels:][:im.c], g.shift[channels:][:im.c], im.w)
 		}
 	}
 	if g.act != nil {
-		band := g.out.data[lo*g.out.w*c : hi*g.out.w*c]
 		g.act(band, band)
+	}
+	if g.out.words {
+		g.x.pairs(&g.out, band, lo*g.out.w)
 	}
 }
 
@@ -159,13 +172,14 @@ type layerNorm struct {
 	eps         float32
 	c, rows     int
 	ones, zeros []float32 // in place of absent gains
-	dst, src    []float32
+	out         image
+	src         []float32
 	gamma, beta []float32
 }
 
-func (x *exec) newLayerNorm(in *program.Instr, op *program.LayerNorm) *layerNorm {
-	s := x.p.Shape(in.Out[0])
-	n := &layerNorm{x: x, in: in, eps: op.Eps, c: s[len(s)-1]}
+func (x *exec) newLayerNorm(in *program.Instr, op *program.LayerNorm) (*layerNorm, needs) {
+	n := &layerNorm{x: x, in: in, eps: op.Eps, out: x.shapeOf(in.Out[0])}
+	n.c = n.out.c
 	n.rows = max(1, floats/n.c)
 	if in.In[1] == program.None {
 		n.ones = make([]float32, n.c)
@@ -176,24 +190,33 @@ func (x *exec) newLayerNorm(in *program.Instr, op *program.LayerNorm) *layerNorm
 	if in.In[2] == program.None {
 		n.zeros = make([]float32, n.c)
 	}
-	return n
+	if n.out.words {
+		return n, needs{worker: n.c}
+	}
+	return n, needs{}
 }
 
 func (n *layerNorm) run() error {
-	n.src, n.dst, n.gamma, n.beta = n.x.f32(n.in.In[0]), n.x.f32(n.in.Out[0]), n.ones, n.zeros
+	n.src, n.out, n.gamma, n.beta = n.x.f32(n.in.In[0]), n.x.image(n.in.Out[0]), n.ones, n.zeros
 	if n.gamma == nil {
 		n.gamma = n.x.f32(n.in.In[1])
 	}
 	if n.beta == nil {
 		n.beta = n.x.f32(n.in.In[2])
 	}
-	rows := len(n.dst) / n.c
-	return n.x.pool.do(n, (rows+n.rows-1)/n.rows, len(n.dst)/2)
+	rows := len(n.src) / n.c
+	return n.x.pool.do(n, (rows+n.rows-1)/n.rows, len(n.src)/2)
 }
 
-func (n *layerNorm) task(_ *worker, i int) {
-	for r := i * n.rows; r < min((i+1)*n.rows, len(n.dst)/n.c); r++ {
-		lo, hi := r*n.c, (r+1)*n.c
-		n.x.tier.LayerNorm(n.dst[lo:hi], n.src[lo:hi], n.gamma, n.beta, n.eps)
+func (n *layerNorm) task(w *worker, i int) {
+	for r := i * n.rows; r < min((i+1)*n.rows, len(n.src)/n.c); r++ {
+		src := n.src[r*n.c : (r+1)*n.c]
+		if !n.out.words {
+			n.x.tier.LayerNorm(n.out.data[r*n.c:(r+1)*n.c], src, n.gamma, n.beta, n.eps)
+			continue
+		}
+		row := w.scratch[:n.c]
+		n.x.tier.LayerNorm(row, src, n.gamma, n.beta, n.eps)
+		n.x.pairs(&n.out, row, r)
 	}
 }

@@ -79,11 +79,18 @@ func (j *roundJob) run() error {
 
 func (j *roundJob) task(_ *worker, i int) {
 	im, lo, hi := &j.src, i*roundPixels, min(j.src.pixels(), (i+1)*roundPixels)
-	if 2*j.stride == im.c {
-		j.x.tier.Pairs(j.dst[lo*j.stride:hi*j.stride], im.data[lo*im.c:hi*im.c])
+	to := image{c: im.c, stride: j.stride, data: j.dst}
+	j.x.pairs(&to, im.data[lo*im.c:hi*im.c], lo)
+}
+
+// pairs writes pixels as words from pixel at on.
+func (x *exec) pairs(to *image, pixels []float32, at int) {
+	n := len(pixels) / to.c
+	if to.c%2 == 0 {
+		x.tier.Pairs(to.data[at*to.stride:][:n*to.stride], pixels)
 		return
 	}
-	for p := lo; p < hi; p++ {
-		j.x.tier.Pairs(j.dst[p*j.stride:(p+1)*j.stride], im.data[p*im.c:(p+1)*im.c])
+	for p := range n {
+		x.tier.Pairs(to.data[(at+p)*to.stride:][:to.stride], pixels[p*to.c:(p+1)*to.c])
 	}
 }

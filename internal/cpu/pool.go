@@ -20,10 +20,11 @@ type worker struct {
 	wake    chan struct{}
 	scratch []float32
 	ends    kernel.Ends
-	acc     kernel.Tile // sums before an activation
-	gates   kernel.Tile
-	sums    kernel.Tile        // between segments
-	init    [kernel.NR]float32 // biases
+	terms   kernel.Terms
+	panels  [][]float32 // of terms
+	acc     kernel.Tile
+	tiles   []float32 // sums before an activation
+	init    []float32 // biases
 	taps    [][kernel.MR][]float32
 	soft    [queryRows]kernel.Softmax
 }

@@ -14,8 +14,10 @@ type product struct {
 	in    *program.Instr
 	op    *program.Product
 	segs  []segment
+	parts []part
 	out   image
 	round bool
+	words bool // the result is stored as words
 	dot   kernel.Product
 
 	rows, panels int // of the whole product
@@ -25,7 +27,8 @@ type product struct {
 	macs         int // of a panel's row
 
 	chunk, chunks int // rows of a task; tasks along the rows
-	group, groups int // panels of a task; tasks along the outputs
+	group, groups int // panels of a task, but of the last ones; tasks along the outputs
+	big           int // tasks along the outputs that have as many
 
 	keep    bool // packed panels stay from step to step
 	mapped  bool // all panels were packed by an earlier run
@@ -52,9 +55,17 @@ type segment struct {
 	kept   *panels.Panels // packed weights of an earlier run, or nil; a block a panel
 }
 
+// part is a stretch of the taps of all segments, whose weights stay in a second-level cache while a task's rows pass.
+type part struct {
+	from, to int          // taps
+	runs     []kernel.Run // of the taps of each segment that it has
+	segs     []int        // of each run
+	at       []int        // where each run's weights begin among its segment's
+}
+
 func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, needs) {
-	p := &product{x: x, in: in, op: op, round: op.Prec == program.BF16, dot: x.tier.F32Between, segs: make([]segment, len(op.Segments)),
-		out: imageOf(x.p.Shape(in.Out[0]), nil), biases: make([][]float32, len(op.Biases))}
+	p := &product{x: x, in: in, op: op, round: op.Prec == program.BF16, words: x.asWords[in.Out[0]], dot: x.tier.F32Between, segs: make([]segment, len(op.Segments)),
+		out: x.shapeOf(in.Out[0]), biases: make([][]float32, len(op.Biases))}
 	if p.round {
 		p.dot = x.tier.BF16Between
 	}
@@ -63,12 +74,12 @@ func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, nee
 	for i := range p.segs {
 		s := &p.segs[i]
 		s.Segment = &op.Segments[i]
-		s.x, s.w = imageOf(x.p.Shape(in.In[s.X]), nil), x.weights[in.In[s.W]]
+		s.x, s.w = x.shapeOf(in.In[s.X]), x.weights[in.In[s.W]]
 		taps := s.KH * s.KW
 		s.panel, s.tap, s.words = p.panel, n.taps, kernel.Words(s.x.c, p.round)
 		s.linear = taps == 1 && s.Stride == 1 && s.PadTop == 0 && s.PadLeft == 0 &&
 			(s.x.h == p.out.h && s.x.w == p.out.w || len(x.p.Shape(in.In[s.X])) != 4)
-		if p.round {
+		if p.round && !s.x.words {
 			n.shared += s.x.pixels() * s.words
 		}
 		p.panel += kernel.PanelLen(s.x.c, taps, p.round)
@@ -83,24 +94,65 @@ func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, nee
 	}
 	p.macs = p.panel
 	p.newEpilogue()
+	p.divide()
 	p.cut()
-	n.worker = p.border + p.transposing + p.group*p.panel
+	n.worker = p.working()
 	return p, n
+}
+
+// Sizes in floats of what a second-level cache (1 MiB at least) keeps while rows pass: of a task's panels, and of a part of one that
+// is larger.
+const (
+	mostCached = 1 << 17
+	partCached = 1 << 16
+)
+
+// divide makes the parts: one, but for large panels whose sums can wait in the result.
+func (p *product) divide() {
+	var now part
+	size := 0
+	for i := range p.segs {
+		s := &p.segs[i]
+		for range s.KH * s.KW {
+			n := s.words * kernel.NR
+			if p.half > mostCached && !p.words && !p.tiled() && size+n > partCached && size > 0 {
+				p.parts = append(p.parts, now)
+				now, size = part{from: now.to, to: now.to}, 0
+			}
+			if last := len(now.segs) - 1; last >= 0 && now.segs[last] == i {
+				now.runs[last].Taps++
+			} else {
+				now.segs, now.runs = append(now.segs, i), append(now.runs, kernel.Run{Taps: 1, Words: s.words})
+				now.at = append(now.at, (now.to-s.tap)*n)
+			}
+			now.to++
+			size += n
+		}
+	}
+	p.parts = append(p.parts, now)
+}
+
+// working is the working memory of a task, in floats.
+func (p *product) working() int {
+	tiles := 2 * p.group * kernel.MR * kernel.NR
+	n := p.border + p.transposing + p.group*p.panel + tiles
+	if p.tiled() {
+		n += tiles
+	}
+	return n
 }
 
 // cut chooses the size of tasks: groups of panels that fit a second-level cache, all rows where the groups
 // alone keep the workers busy, and not fewer rows than packing is worth.
 func (p *product) cut() {
-	const cached = 1 << 15 // floats
-	least := 192
+	least, wanted := 192, 1
 	if p.keep || p.mapped {
 		least = 4 * kernel.MR
 	}
-	p.group = min(p.panels, max(1, cached/p.panel))
-	wanted := 1
 	if p.x.pool.threads > 1 {
 		wanted = 4 * p.x.pool.threads
 	}
+	p.group = min(p.panels, max(1, mostCached/p.panel))
 	for p.count(); p.chunks*p.groups < wanted && p.group > 1; p.count() {
 		p.group = (p.group + 1) / 2
 	}
@@ -114,11 +166,24 @@ func (p *product) cut() {
 	}
 }
 
+// count finds the numbers of tasks. The last panels, a few for each worker, are single, so that all end at about the same time.
 func (p *product) count() {
 	if p.chunk == 0 {
 		p.chunk = p.rows
 	}
-	p.chunks, p.groups = (p.rows+p.chunk-1)/p.chunk, (p.panels+p.group-1)/p.group
+	p.chunks, p.big = (p.rows+p.chunk-1)/p.chunk, p.panels/p.group
+	if p.x.pool.threads > 1 && p.group > 1 {
+		p.big = max(0, p.panels-2*p.x.pool.threads) / p.group
+	}
+	p.groups = p.big + p.panels - p.big*p.group
+}
+
+// panelsOf gives the first of the panels of a group, and their number.
+func (p *product) panelsOf(group int) (first, n int) {
+	if group < p.big {
+		return group * p.group, p.group
+	}
+	return p.big*p.group + group - p.big, 1
 }
 
 func (p *product) run() error {
@@ -151,25 +216,27 @@ func (p *product) run() error {
 func (p *product) operands() error {
 	take := carver(p.x.shared)
 	there := p.x.words
-	if p.round {
-		p.x.words = program.None
-	}
+	rounded := 0
 	for i := range p.segs {
 		s := &p.segs[i]
 		s.x = p.x.image(p.in.In[s.X])
-		if !p.round {
+		if !p.round || s.x.words {
 			continue
 		}
 		s.round = roundJob{x: p.x, src: s.x, dst: take.floats(s.x.pixels() * s.words), stride: s.words}
-		if i > 0 || there != p.in.In[s.X] {
+		if rounded > 0 || there != p.in.In[s.X] {
+			if rounded == 0 {
+				p.x.words = program.None
+			}
 			if err := s.round.run(); err != nil {
 				return err
 			}
 		}
-		if i == 0 {
+		if rounded == 0 {
 			p.x.words = p.in.In[s.X]
 		}
-		s.x.data, s.x.stride = s.round.dst, s.words
+		rounded++
+		s.x.data, s.x.stride, s.x.words = s.round.dst, s.words, true
 	}
 	return nil
 }
@@ -178,8 +245,11 @@ func (p *product) task(w *worker, i int) {
 	take := carver(w.scratch)
 	zeros, scratch := take.floats(p.border), take.floats(p.transposing)
 	clear(zeros)
-	first := i / p.chunks * p.group
-	n := min(p.group, p.panels-first)
+	first, n := p.panelsOf(i / p.chunks)
+	w.init = take.floats(2 * p.group * kernel.MR * kernel.NR)
+	if p.tiled() {
+		w.tiles = take.floats(2 * p.group * kernel.MR * kernel.NR)
+	}
 	panels := p.packed
 	if panels != nil {
 		panels = panels[first*p.panel:]
@@ -190,148 +260,12 @@ func (p *product) task(w *worker, i int) {
 		}
 	}
 	from := i % p.chunks * p.chunk
-	to := min(from+p.chunk, p.rows)
-	for r, k := from, 1; r < to; r, k = r+kernel.MR, k+1 {
-		if k%16 == 0 && w.stopped() {
+	t := tiler{product: p, w: w, first: first, n: n, cols: min(n*kernel.NR, p.out.c-first*kernel.NR), entry: -1}
+	for k := range p.parts {
+		t.part, t.last = k, k == len(p.parts)-1
+		t.weights(panels)
+		if !t.run(zeros, from, min(from+p.chunk, p.rows)) {
 			return
-		}
-		rows := min(kernel.MR, to-r)
-		p.tiles(w, zeros, panels, first, n, r, rows)
-		p.finish(first, n, r, rows)
-	}
-}
-
-// tiles computes rows [r0,r0+rows) of n panels from the first on.
-func (p *product) tiles(w *worker, zeros, panels []float32, first, n, r0, rows int) {
-	for i := range p.segs {
-		p.point(&p.segs[i], w.taps, zeros, r0, rows)
-	}
-	e := &w.ends
-	for k := range n {
-		n0, panel := (first+k)*kernel.NR, panels[k*p.panel:]
-		if p.op.Epilogue.Gated {
-			e.Out, e.Add, e.Step = w.gates[:], nil, kernel.NR
-			p.sum(w, panel[p.half:], p.out.c+n0, p.sums, r0, rows)
-		}
-		at := r0*p.out.c + n0
-		e.Out, e.Add, e.Step = p.out.data[at:], nil, p.out.c
-		if p.act != nil || p.op.Epilogue.Gated {
-			e.Out, e.Step = w.acc[:], kernel.NR
-		} else if p.residual != nil {
-			e.Add = p.residual[at:]
-		}
-		p.sum(w, panel, n0, p.out.c, r0, rows)
-		p.activate(w, n0, r0, rows)
-	}
-}
-
-// sum computes one panel, of outputs from n0 on but below end, into the worker's ends.
-func (p *product) sum(w *worker, panel kernel.Panel, n0, end, r0, rows int) {
-	e, cols := &w.ends, min(kernel.NR, end-n0)
-	p.begin(w, n0, cols, r0, rows)
-	out, add, step := e.Out, e.Add, e.Step
-	for i := range p.segs {
-		s := &p.segs[i]
-		if i == len(p.segs)-1 {
-			e.Out, e.Add, e.Step = out, add, step
-		} else {
-			e.Out, e.Add, e.Step = w.sums[:], nil, kernel.NR
-		}
-		weights := panel[s.panel:]
-		if s.kept != nil {
-			if b := s.kept.Block(n0 / kernel.NR); b != nil {
-				weights = b
-			}
-		}
-		p.dot(e, w.taps[s.tap:s.tap+s.KH*s.KW], weights, s.words, rows, cols)
-		e.In, e.InStep = w.sums[:], kernel.NR
-	}
-}
-
-// begin finds where the accumulators of n outputs from n0 on begin: at the biases.
-func (p *product) begin(w *worker, n0, n, r0, rows int) {
-	e := &w.ends
-	e.InStep = 0
-	if len(p.biases) == 1 && p.batch == nil {
-		e.In = p.biases[0][n0 : n0+n]
-		return
-	}
-	e.In = w.init[:]
-	clear(e.In)
-	for k, b := range p.biases {
-		b = b[n0 : n0+n]
-		if k == 0 {
-			copy(e.In, b)
-			continue
-		}
-		for j, v := range b {
-			e.In[j] += v
-		}
-	}
-	if p.batch == nil {
-		return
-	}
-	perBatch := p.out.h * p.out.w
-	entry, last := r0/perBatch, (r0+rows-1)/perBatch
-	if entry == last {
-		p.addBatch(e.In[:n], e.In, entry*p.sums+n0)
-		return
-	}
-	for r := range rows {
-		p.addBatch(w.sums[r*kernel.NR:][:n], e.In, (r0+r)/perBatch*p.sums+n0)
-	}
-	e.In, e.InStep = w.sums[:], kernel.NR
-}
-
-// addBatch writes the sum of biases and of a batch entry's from one on.
-func (p *product) addBatch(dst, biases []float32, from int) {
-	for j, v := range p.batch[from:][:len(dst)] {
-		if len(p.biases) > 0 {
-			v = biases[j] + v
-		}
-		dst[j] = v
-	}
-}
-
-// point finds the input pixels under each tap of a segment for rows [r0,r0+rows) of the output; zeros on the border.
-// Rows beyond repeat the last.
-func (p *product) point(s *segment, taps [][kernel.MR][]float32, zeros []float32, r0, rows int) {
-	taps = taps[s.tap : s.tap+s.KH*s.KW]
-	if s.linear {
-		for r := range kernel.MR {
-			taps[0][r] = s.x.data[(r0+min(r, rows-1))*s.x.stride:]
-		}
-		return
-	}
-	x := r0 % p.out.w
-	y := r0 / p.out.w % p.out.h
-	b := r0 / (p.out.w * p.out.h)
-	for r := range kernel.MR {
-		if r >= rows {
-			for k := range taps {
-				taps[k][r] = taps[k][rows-1]
-			}
-			continue
-		}
-		y0, x0 := y*s.Stride-s.PadTop, x*s.Stride-s.PadLeft
-		for k, ky := 0, 0; ky < s.KH; ky++ {
-			row := (b*s.x.h + y0 + ky) * s.x.w
-			inside := uint(y0+ky) < uint(s.x.h)
-			for kx := range s.KW {
-				if inside && uint(x0+kx) < uint(s.x.w) {
-					taps[k][r] = s.x.data[(row+x0+kx)*s.x.stride:]
-				} else {
-					taps[k][r] = zeros
-				}
-				k++
-			}
-		}
-		if x++; x == p.out.w {
-			x = 0
-			if y++; y == p.out.h {
-				y = 0
-				b++
-			}
 		}
 	}
 }

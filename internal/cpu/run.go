@@ -21,6 +21,7 @@ type exec struct {
 
 	weights []kernel.Weight // by ID
 	vectors [][]float32     // by ID: weights of one dimension, widened
+	asWords []bool          // by ID: values that are stored as words of two channels
 
 	content   program.ContentSource // of the weights, or nil
 	packer    *packer               // makes what is not kept yet, or nil
@@ -170,8 +171,12 @@ func (x *exec) f32(id program.ID) []float32 {
 	case v.Origin == program.FromWeight:
 		return x.vectors[id]
 	}
-	at := x.plan.Offset[id] / 4
-	return x.arena[at : at+int64(v.Elems()) : at+int64(v.Elems())]
+	at, n := x.plan.Offset[id]/4, int64(v.Elems())
+	if x.asWords[id] {
+		im := x.shapeOf(id)
+		n = int64(im.pixels() * im.stride)
+	}
+	return x.arena[at : at+n : at+n]
 }
 
 func (x *exec) copyOf(id program.ID) program.Tensor {
@@ -179,8 +184,16 @@ func (x *exec) copyOf(id program.ID) program.Tensor {
 	t := program.Tensor{Shape: slices.Clone(v.Shape)}
 	if v.DType == program.Int32 {
 		t.I = slices.Clone(x.inputs[id].I)
-	} else {
-		t.F = slices.Clone(x.f32(id))
+		return t
 	}
+	if x.asWords[id] {
+		im := x.image(id)
+		t.F = make([]float32, v.Elems())
+		for i := range im.pixels() {
+			kernel.Channels(t.F[i*im.c:(i+1)*im.c], im.data[i*im.stride:])
+		}
+		return t
+	}
+	t.F = slices.Clone(x.f32(id))
 	return t
 }

@@ -85,7 +85,7 @@ func TestKeptPanels(t *testing.T) {
 		for _, op := range e.ops {
 			if p, ok := op.(*product); ok {
 				p.keep = false
-				e.needs.worker = max(e.needs.worker, p.border+p.transposing+p.group*p.panel)
+				e.needs.worker = max(e.needs.worker, p.working())
 			}
 		}
 		var fresh [][]float32

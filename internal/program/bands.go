@@ -213,7 +213,7 @@ func (f *bander) over(i int, chain *Instr) int {
 
 // largestAtPeak is the largest value of those alive where a plan needs most memory that may be computed again; None for none.
 func (f *bander) largestAtPeak(p *Program) ID {
-	lives, _, _ := lifetimes(p)
+	lives, _, _ := lifetimes(p, nil)
 	var most int64
 	var peak int
 	for at := range p.Instrs {

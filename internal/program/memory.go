@@ -15,12 +15,16 @@ const arenaAlign = 64
 // values, into an arena so that values alive at the same time do not overlap
 // (greedy by size, lowest offset first). A value made before the loop and read
 // in it lives until the loop's end. The result of a reshape lies where its operand does.
-func PlanMemory(p *Program) MemoryPlan {
+func PlanMemory(p *Program) MemoryPlan { return PlanMemoryOf(p, nil) }
+
+// PlanMemoryOf is PlanMemory where some values, by ID, are stored in 16 bits a channel, in whole words for each pixel; none shares
+// memory with a value that ends where it begins.
+func PlanMemoryOf(p *Program, half []bool) MemoryPlan {
 	plan := MemoryPlan{Offset: make([]int64, len(p.Values))}
 	for i := range plan.Offset {
 		plan.Offset[i] = -1
 	}
-	lives, same, moved := lifetimes(p)
+	lives, same, moved := lifetimes(p, half)
 	sort.SliceStable(lives, func(i, j int) bool { return lives[i].bytes > lives[j].bytes })
 	var placed []life
 	for _, l := range lives {
@@ -70,7 +74,7 @@ func lowestGap(placed []life, l life) int64 {
 
 // lifetimes lists the values that need memory of their own; same gives, by ID, the value whose memory
 // another one shares, or None, and moved by how many bytes it lies behind the beginning of that memory.
-func lifetimes(p *Program) (lives []life, same []ID, moved []int64) {
+func lifetimes(p *Program, half []bool) (lives []life, same []ID, moved []int64) {
 	first, last := loopRange(p)
 	same, moved = make([]ID, len(p.Values)), make([]int64, len(p.Values))
 	ends := lastUses(p)
@@ -80,6 +84,10 @@ func lifetimes(p *Program) (lives []life, same []ID, moved []int64) {
 			return
 		}
 		size := int64(p.Values[id].Elems()) * int64(p.Values[id].DType.Size())
+		if half != nil && half[id] {
+			c := int64(p.Values[id].Shape[len(p.Values[id].Shape)-1])
+			size = int64(p.Values[id].Elems()) / c * ((c + 1) / 2) * 4
+		}
 		lives = append(lives, life{id: id, from: at, to: at, bytes: (size + arenaAlign - 1) / arenaAlign * arenaAlign})
 		index[id] = len(lives)
 	}
@@ -105,7 +113,7 @@ func lifetimes(p *Program) (lives []life, same []ID, moved []int64) {
 			root := lives[index[in.In[0]]-1].id
 			same[in.Out[0]], index[in.Out[0]], moved[in.Out[0]] = root, index[root], moved[in.In[0]]
 		}
-		if over := inPlace(p, in, ends, i); over != None && index[over] != 0 {
+		if over := inPlace(p, in, ends, i); over != None && index[over] != 0 && (half == nil || !half[in.Out[0]] && !half[over]) {
 			l := &lives[index[over]-1]
 			if slide := slideOf(p, in); slide == 0 || l.slide == 0 || l.slide == slide {
 				if slide > 0 && l.slide == 0 && moved[l.id] == 0 { // the first time, all that lies there moves

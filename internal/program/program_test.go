@@ -19,7 +19,7 @@ func loopProgram() *Program {
 func TestPlanMemoryKeepsLivingValuesApart(t *testing.T) {
 	p := loopProgram()
 	plan := PlanMemory(p)
-	lives, _, _ := lifetimes(p)
+	lives, _, _ := lifetimes(p, nil)
 	if len(lives) != 5 {
 		t.Fatalf("%d values in the arena, want 5", len(lives))
 	}
@@ -67,7 +67,7 @@ func TestReshapesShareMemory(t *testing.T) {
 	if plan.Offset[z] != plan.Offset[y] || plan.Offset[z] == plan.Offset[other] {
 		t.Errorf("offsets %v", plan.Offset)
 	}
-	if lives, _, _ := lifetimes(p); len(lives) != 4 {
+	if lives, _, _ := lifetimes(p, nil); len(lives) != 4 {
 		t.Errorf("%d values with memory of their own, want 4", len(lives))
 	}
 }

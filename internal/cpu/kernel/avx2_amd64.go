@@ -24,6 +24,11 @@ func pairsAVX2(dst, x *float32, n int)
 //go:noescape
 func pairLinesAVX2(dst, x *float32, step, pairs int)
 
+// lineWordsAVX2 does so with lines that are words of neighbouring channels.
+//
+//go:noescape
+func lineWordsAVX2(dst, x *float32, step, pairs int)
+
 //go:noescape
 func pairRowsAVX2(dst, x, y *float32, n int)
 

@@ -1,46 +1,71 @@
 package kernel
 
-// Ends are where the accumulators of a tile come from and where its sums go.
+// Ends are where the accumulators of a row of tiles come from and where their sums go. Steps are in floats.
 type Ends struct {
-	In     []float32 // row r begins at r*InStep: with 0 all rows begin as one, such as the biases
-	InStep int
-	Out    []float32 // row r of the sums goes to r*Step
-	Add    []float32 // a residual, laid out as Out, that is added to each sum at last; nil for none
-	Step   int
+	In             []float32 // row r of tile p begins at p*InTile + r*InStep: with InStep 0 all rows begin as one, such as the biases
+	InStep, InTile int
+	Out            []float32 // row r of tile p goes to p*Tile + r*Step
+	Step, Tile     int
+	Words          bool      // Out holds words of two sums, rounded to bf16, and not sums
+	Add            []float32 // a residual that is added to each sum before it is stored, at p*AddTile + r*AddStep; nil for none
+	AddStep        int
+	AddTile        int
 
-	acc Tile
+	acc  Tile
+	call tileCall
 }
 
-// Product adds terms as a [Dot] does, from In to Out of e, of which the first rows rows and cols columns are
-// read and written.
-type Product = func(e *Ends, x [][MR][]float32, w Panel, n, rows, cols int)
+// Run is a stretch of taps of as many words each.
+type Run struct{ Taps, Words int }
 
-// between makes a Product of a Dot.
-func between(dot Dot) Product {
-	return func(e *Ends, x [][MR][]float32, w Panel, n, rows, cols int) {
-		e.begin(rows, cols)
-		dot(&e.acc, x, w, n, rows, cols)
-		e.end(rows, cols)
-	}
+// Terms are what a row of tiles adds up: runs of taps one after the other. W has the weights of each run: those of the first tile,
+// then those of the second.
+type Terms struct {
+	X    [][MR][]float32
+	Runs []Run
+	W    [][]float32
 }
 
-// begin fills the accumulators.
-func (e *Ends) begin(rows, cols int) {
-	for r := range rows {
-		copy(e.acc[r*NR:][:cols], e.In[r*e.InStep:])
-	}
-}
+// Product adds terms as a [Dot] does, from In to Out of e: rows rows of cols columns, NR to a tile.
+type Product = func(e *Ends, t *Terms, rows, cols int)
 
-// end stores the sums.
-func (e *Ends) end(rows, cols int) {
-	for r := range rows {
-		sums, out := e.acc[r*NR:][:cols], e.Out[r*e.Step:][:cols]
-		if e.Add == nil {
-			copy(out, sums)
-			continue
+// between makes a Product of a Dot; pairs is Tier.Pairs.
+func between(dot Dot, pairs func(dst, x []float32)) Product {
+	return func(e *Ends, t *Terms, rows, cols int) {
+		for p := 0; p*NR < cols; p++ {
+			n := min(NR, cols-p*NR)
+			e.begin(p, rows, n)
+			x, w := t.X, t.W[p*len(t.Runs):]
+			for k, run := range t.Runs {
+				dot(&e.acc, x[:run.Taps], w[k], run.Words, rows, n)
+				x = x[run.Taps:]
+			}
+			e.end(p, rows, n, pairs)
 		}
-		for j, v := range e.Add[r*e.Step:][:cols] {
-			out[j] = sums[j] + v
+	}
+}
+
+// begin fills the accumulators of tile p.
+func (e *Ends) begin(p, rows, cols int) {
+	for r := range rows {
+		copy(e.acc[r*NR:][:cols], e.In[p*e.InTile+r*e.InStep:])
+	}
+}
+
+// end stores the sums of tile p.
+func (e *Ends) end(p, rows, cols int, pairs func(dst, x []float32)) {
+	for r := range rows {
+		sums := e.acc[r*NR:][:cols]
+		if e.Add != nil {
+			for j, v := range e.Add[p*e.AddTile+r*e.AddStep:][:cols] {
+				sums[j] += v
+			}
+		}
+		out := e.Out[p*e.Tile+r*e.Step:]
+		if e.Words {
+			pairs(out[:(cols+1)/2], sums)
+		} else {
+			copy(out[:cols], sums)
 		}
 	}
 }

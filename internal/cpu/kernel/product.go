@@ -134,6 +134,17 @@ func pair(even, odd float32) float32 {
 	return math.Float32frombits(math.Float32bits(numeric.RoundBF16(even))>>16 | math.Float32bits(numeric.RoundBF16(odd)))
 }
 
+// Channels takes words apart: dst are the channels.
+func Channels(dst, words []float32) {
+	for i := range dst {
+		if i%2 == 0 {
+			dst[i] = even(words[i/2])
+		} else {
+			dst[i] = odd(words[i/2])
+		}
+	}
+}
+
 // pairs makes words of neighbouring channels.
 func pairs(dst, x []float32) {
 	for i := range dst[:len(x)/2] {
@@ -155,6 +166,21 @@ func pairLines(dst, x []float32, step, k int) {
 			odd = x[(e+1)*step:][:NR]
 		}
 		pairRows(dst[e/2*NR:][:NR], x[e*step:][:NR], odd)
+	}
+}
+
+// lineWords makes words of pairs of lines that are words of neighbours.
+func lineWords(dst, x []float32, step, k int) {
+	for e := 0; e < k; e += 2 {
+		low, high := x[e*step:][:NR/2], noChannel[:]
+		if e+1 < k {
+			high = x[(e+1)*step:][:NR/2]
+		}
+		for i, v := range low {
+			a, b := math.Float32bits(v), math.Float32bits(high[i])
+			dst[e/2*NR+2*i] = math.Float32frombits(a&0xffff | b<<16)
+			dst[e/2*NR+2*i+1] = math.Float32frombits(a>>16 | b&0xffff0000)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -67,37 +68,72 @@ func (c dotCase) compare(t *testing.T, tier Tier, round bool) {
 	}
 }
 
-// compareEnds runs a case between ends, with and without a residual, from one row and from many.
-func (c dotCase) compareEnds(t *testing.T, tier Tier, round bool) {
+// compareEnds runs a case as a row of tiles between ends: with and without a residual, from one row and from many, to sums and to words,
+// in one run of taps and in two.
+func (c dotCase) compareEnds(t *testing.T, tier Tier, round bool, tiles int) {
 	t.Helper()
 	one, other := Plain.F32Between, tier.F32Between
 	if round {
 		one, other = Plain.BF16Between, tier.BF16Between
 	}
-	const step = NR + 3
-	for _, inStep := range []int{0, NR} {
-		for _, add := range []bool{false, true} {
-			e := Ends{In: c.acc[:(c.rows-1)*inStep+c.cols], InStep: inStep, Step: step}
-			n := (c.rows-1)*step + c.cols
-			if add {
-				e.Add = make([]float32, n)
-				for i := range e.Add {
-					e.Add[i] = c.acc[(7*i+3)%len(c.acc)]
-				}
-			}
-			want, got := e, e
-			var whole []float32
-			want.Out = make([]float32, n)
-			got.Out, whole = guarded(n)
-			clear(got.Out)
-			one(&want, c.x, c.w, c.n, c.rows, c.cols)
-			other(&got, c.x, c.w, c.n, c.rows, c.cols)
-			what := fmt.Sprintf("%s, bf16 %v, residual %v, %d taps of %d words, %d rows of %d columns", tier.Name, round, add, len(c.x), c.n, c.rows, c.cols)
-			sameSlices(t, what, got.Out, want.Out)
-			checkGuards(t, what, whole)
+	cols := (tiles-1)*NR + c.cols
+	step := tiles*NR + 3
+	terms := Terms{X: c.x, Runs: []Run{{len(c.x), c.n}}}
+	if len(c.x) > 1 {
+		terms.Runs = []Run{{1, c.n}, {len(c.x) - 1, c.n}}
+	}
+	for p := range tiles {
+		panel := slices.Clone(c.w)
+		if p > 0 { // another panel
+			slices.Reverse(panel)
+		}
+		for _, run := range terms.Runs {
+			n := run.Taps * run.Words * NR
+			terms.W = append(terms.W, panel[:n])
+			panel = panel[n:]
 		}
 	}
+	in := make([]float32, (c.rows-1)*step+cols)
+	for i := range in {
+		in[i] = c.acc[(5*i+1)%len(c.acc)]
+	}
+	for variant := range 8 {
+		e := Ends{In: in, InStep: variant & 1 * step, InTile: NR, Step: step, Tile: NR, Words: variant&4 != 0}
+		if variant&2 != 0 {
+			e.Add, e.AddStep, e.AddTile = make([]float32, len(in)), step, NR
+			for i := range e.Add {
+				e.Add[i] = c.acc[(7*i+3)%len(c.acc)]
+			}
+		}
+		if e.Words {
+			e.Step, e.Tile = (step+1)/2, NR/2
+		}
+		want, got := e, e
+		var whole []float32
+		n := (c.rows-1)*e.Step + (tiles-1)*e.Tile + c.cols
+		if e.Words {
+			n = (c.rows-1)*e.Step + (tiles-1)*e.Tile + (c.cols+1)/2
+		}
+		want.Out = make([]float32, n)
+		got.Out, whole = guarded(n)
+		clear(got.Out)
+		one(&want, &terms, c.rows, cols)
+		other(&got, &terms, c.rows, cols)
+		what := fmt.Sprintf("%s, bf16 %v, variant %d, %d taps of %d words, %d rows of %d columns", tier.Name, round, variant, len(c.x), c.n, c.rows, cols)
+		for i := range want.Out {
+			if e.Words && math.Float32bits(got.Out[i]) != math.Float32bits(want.Out[i]) && !nanWords(got.Out[i], want.Out[i]) {
+				t.Fatalf("%s: word %d is %08x, want %08x", what, i, math.Float32bits(got.Out[i]), math.Float32bits(want.Out[i]))
+			}
+		}
+		if !e.Words {
+			sameSlices(t, what, got.Out, want.Out)
+		}
+		checkGuards(t, what, whole)
+	}
 }
+
+// nanWords says whether two words are equal but for which NaN they hold.
+func nanWords(a, b float32) bool { return sameBits(even(a), even(b)) && sameBits(odd(a), odd(b)) }
 
 // numbers are sources of operands that reach every corner of the definition.
 func numbers(r *rand.Rand) map[string]func() float32 {
@@ -162,7 +198,7 @@ func TestProductsBetweenEnds(t *testing.T) {
 							}
 							c := newDotCase(1+r.IntN(3), n, size[0], f, f, number)
 							c.cols = size[1]
-							c.compareEnds(t, tier, round)
+							c.compareEnds(t, tier, round, 1+r.IntN(3))
 						}
 					}
 				}
@@ -174,12 +210,16 @@ func TestProductsBetweenEnds(t *testing.T) {
 // TestEndsByElement checks the plain ends against their definition.
 func TestEndsByElement(t *testing.T) {
 	c := newDotCase(1, 1, 2, func() float32 { return 2 }, func() float32 { return 3 }, func() float32 { return 0 })
-	e := Ends{In: []float32{1, 2, 3}, Out: make([]float32, 7), Add: []float32{10, 20, 30, 40, 50, 60, 70}, Step: 4}
-	Plain.F32Between(&e, c.x, c.w, 1, 2, 3)
+	terms := &Terms{X: c.x, Runs: []Run{{1, 1}}, W: [][]float32{c.w}}
+	e := Ends{In: []float32{1, 2, 3}, Out: make([]float32, 7), Add: []float32{10, 20, 30, 40, 50, 60, 70}, AddStep: 4, Step: 4}
+	Plain.F32Between(&e, terms, 2, 3)
 	sameSlices(t, "sums of one row of biases", e.Out, []float32{17, 28, 39, 0, 57, 68, 79})
 	e = Ends{In: []float32{1, 2, 3, 4, 5}, InStep: 2, Out: make([]float32, 7), Step: 4}
-	Plain.F32Between(&e, c.x, c.w, 1, 2, 3)
+	Plain.F32Between(&e, terms, 2, 3)
 	sameSlices(t, "sums of rows", e.Out, []float32{7, 8, 9, 0, 9, 10, 11})
+	e = Ends{In: []float32{1, 2, 3, 4, 5}, InStep: 2, Out: make([]float32, 6), Step: 3, Words: true}
+	Plain.F32Between(&e, terms, 2, 3)
+	sameSlices(t, "words", e.Out, []float32{pair(7, 8), pair(9, 0), 0, pair(9, 10), pair(11, 0), 0})
 }
 
 // TestLongSums covers sums that take several calls.
@@ -192,7 +232,7 @@ func TestLongSums(t *testing.T) {
 			newDotCase(size[0], size[1], 5, words(f), words(f), f).compare(t, tier, true)
 			c := newDotCase(size[0], size[1], MR, words(f), words(f), f)
 			c.cols = NR
-			c.compareEnds(t, tier, true)
+			c.compareEnds(t, tier, true, 2)
 		}
 	}
 }
@@ -240,12 +280,12 @@ func TestModeRestored(t *testing.T) {
 			if math.Float32bits(tiny) != 5<<19 {
 				t.Fatalf("%s: subnormal results are flushed after a bf16 product", tier.Name)
 			}
-			e := Ends{In: make([]float32, NR), Out: make([]float32, MR*NR), Add: make([]float32, MR*NR), Step: NR}
+			e := Ends{In: make([]float32, NR), Out: make([]float32, MR*NR), Add: make([]float32, MR*NR), Step: NR, AddStep: NR}
 			for i := range e.Add {
 				e.Add[i] = 0x1p-130
 			}
 			c = newDotCase(1, 2, rows, words(func() float32 { return 0 }), words(one), one)
-			tier.BF16Between(&e, c.x, c.w, 2, rows, NR)
+			tier.BF16Between(&e, &Terms{X: c.x, Runs: []Run{{1, 2}}, W: [][]float32{c.w}}, rows, NR)
 			if tiny := e.Out[0]; tiny != 0x1p-130 {
 				t.Fatalf("%s: a subnormal residual becomes %v", tier.Name, tiny)
 			}

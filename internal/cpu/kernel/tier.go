@@ -9,7 +9,7 @@ type Tier struct {
 	// BF16 adds terms of words of two channels, the odd one first; accumulators below 2^-126 are zero before
 	// and after each addition.
 	BF16 Dot
-	// F32Between and BF16Between are the same from a tile's beginning to its place.
+	// F32Between and BF16Between are the same for a row of tiles, from their beginnings to their places.
 	F32Between, BF16Between Product
 	// Pairs makes words of neighbouring channels, rounded to bf16: len(dst) = (len(x)+1)/2.
 	Pairs func(dst, x []float32)
@@ -18,6 +18,8 @@ type Tier struct {
 	// PairLines makes words of k lines of NR channels, step elements apart: dst[i*NR+j] has x[2*i*step+j] and
 	// x[(2*i+1)*step+j], or zero where k ends.
 	PairLines func(dst, x []float32, step, k int)
+	// LineWords does so with lines that are words of neighbouring channels, NR/2 each.
+	LineWords func(dst, x []float32, step, k int)
 	// SiLU, GELU and QuickGELU are those of package numeric, element by element.
 	SiLU, GELU, QuickGELU func(dst, x []float32)
 	// MulGELU writes x * GELU(y).
@@ -64,12 +66,12 @@ type Tier struct {
 
 // Plain is the oracle: plain Go.
 var Plain = Tier{
-	Name: "go", F32: productF32, BF16: productBF16, F32Between: between(productF32), BF16Between: between(productBF16), Pairs: pairs, PairRows: pairRows, PairLines: pairLines,
+	Name: "go", F32: productF32, BF16: productBF16, F32Between: between(productF32, pairs), BF16Between: between(productBF16, pairs), Pairs: pairs, PairRows: pairRows, PairLines: pairLines, LineWords: lineWords,
 	SiLU: silu, GELU: gelu, QuickGELU: quickGELU, MulGELU: mulGELU, Add: add,
 	ScaleMax: scaleMax, Exp2Sum: exp2Sum,
 	Sum: sum, Squares: squares, Normalize: normalize, Scale: scale,
 	BlockMoments: blockMoments, MergeMoments: mergeMoments, Transpose: transpose, Columns: columns,
-	Rows: rowsBy(between(productF32)), WinogradWeights: winogradWeights, WinogradIn: winogradIn, WinogradOut: winogradOut,
+	Rows: rowsBy(between(productF32, pairs)), WinogradWeights: winogradWeights, WinogradIn: winogradIn, WinogradOut: winogradOut,
 }
 
 // Tiers lists the tiers that this machine can run, the plain one first, the best last.

@@ -6,36 +6,42 @@ import "golang.org/x/sys/cpu"
 
 // AVX2 is the tier for processors with AVX2, FMA and F16C (Intel since 2013, AMD since 2015).
 var AVX2 = Tier{
-	Name: "avx2", F32: productF32AVX2, BF16: productBF16AVX2, F32Between: between(productF32AVX2), BF16Between: between(productBF16AVX2), Pairs: pairsBy(8, pairsAVX2), PairRows: ofTwo(pairRowsAVX2), PairLines: linesBy(pairLinesAVX2),
+	Name: "avx2", F32: productF32AVX2, BF16: productBF16AVX2, F32Between: between(productF32AVX2, pairsBy(8, pairsAVX2)), BF16Between: between(productBF16AVX2, pairsBy(8, pairsAVX2)), Pairs: pairsBy(8, pairsAVX2), PairRows: ofTwo(pairRowsAVX2), PairLines: linesBy(pairLinesAVX2, pairLines, NR), LineWords: linesBy(lineWordsAVX2, lineWords, NR/2),
 	SiLU: ofOne(siluAVX2), GELU: ofOne(geluAVX2), QuickGELU: ofOne(quickGELUAVX2),
 	MulGELU: ofTwo(mulGELUAVX2), Add: ofTwo(addAVX2),
 	ScaleMax: withNumber(scaleMaxAVX2, scaleMax), Exp2Sum: withNumber(exp2SumAVX2, exp2Sum),
 	Sum: sumBy(sumAVX2), Squares: withNumber(squaresAVX2, squares), Normalize: normalizeBy(normalizeAVX2), Scale: scaleBy(scaleAVX2),
 	BlockMoments: blockMomentsInCalls, MergeMoments: mergeMomentsInCalls, Transpose: transposeInCalls, Columns: columnsInCalls,
-	Rows: rowsBy(between(productF32AVX2)), WinogradWeights: winogradWeightsBy(winogradWeightsAVX2), WinogradIn: winogradInBy(winogradInAVX2), WinogradOut: winogradOutBy(winogradOutAVX2, winogradOutAddAVX2),
+	Rows: rowsBy(between(productF32AVX2, nil)), WinogradWeights: winogradWeightsBy(winogradWeightsAVX2), WinogradIn: winogradInBy(winogradInAVX2), WinogradOut: winogradOutBy(winogradOutAVX2, winogradOutAddAVX2),
 }
 
 // AVX512 is the tier for processors with AVX-512 (F, BW, DQ, VL): in vectors of 64 bytes, but for moments and packing, which are
 // those of AVX2.
-var AVX512 = AVX2.wide("avx512", productF32AVX512, productBF16AVX512, bf16AVX512whole)
+var AVX512 = func() Tier {
+	t := AVX2.wide("avx512", productF32AVX512, productBF16AVX512)
+	t.F32Between = wholes(f32AVX512tiles, false, t.F32, t.Pairs)
+	t.BF16Between = wholes(bf16AVX512tiles, false, t.BF16, t.Pairs)
+	return t
+}()
 
 // AVX512BF16 is the tier for processors that have dot products of bf16 pairs too (Intel since 2020, AMD since 2022).
 var AVX512BF16 = func() Tier {
-	t := AVX2.wide("avx512bf16", productF32AVX512, productBF16Dot, bf16DotAVX512whole)
-	t.Pairs, t.PairLines = pairsBy(16, pairsBF16), linesBy(pairLinesBF16)
+	t := AVX2.wide("avx512bf16", productF32AVX512, productBF16Dot)
+	t.Pairs, t.PairLines = pairsBy(16, pairsBF16), linesBy(pairLinesBF16, pairLines, NR)
+	t.F32Between = wholes(f32AVX512tiles, false, t.F32, t.Pairs)
+	t.BF16Between = wholes(bf16DotAVX512tiles, true, t.BF16, t.Pairs)
 	t.TransposeWords = transposeWords
 	return t
 }()
 
 // wide is a tier in vectors of 64 bytes.
-func (t Tier) wide(name string, f32, bf16 Dot, whole wholeTile) Tier {
+func (t Tier) wide(name string, f32, bf16 Dot) Tier {
 	t.Name, t.F32, t.BF16 = name, f32, bf16
 	t.SiLU, t.GELU, t.QuickGELU = ofOne(siluAVX512), ofOne(geluAVX512), ofOne(quickGELUAVX512)
 	t.MulGELU, t.Add = ofTwo(mulGELUAVX512), ofTwo(addAVX512)
 	t.ScaleMax, t.Exp2Sum = withNumber(scaleMaxAVX512, scaleMax), withNumber(exp2SumAVX512, exp2Sum)
 	t.Sum, t.Squares = sumBy(sumAVX512), withNumber(squaresAVX512, squares)
 	t.Normalize, t.Scale = normalizeBy(normalizeAVX512), scaleBy(scaleAVX512)
-	t.F32Between, t.BF16Between = wholes(f32AVX512whole, f32), wholes(whole, bf16)
 	t.WinogradWeights = winogradWeightsBy(winogradWeightsAVX512)
 	t.Rows, t.WinogradIn, t.WinogradOut = rowsF32, winogradInBy(winogradInAVX512), winogradOutBy(winogradOutAVX512, winogradOutAddAVX512)
 	return t

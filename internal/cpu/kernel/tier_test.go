@@ -112,6 +112,11 @@ func comparePairs(t *testing.T, tier *Tier, x, y []float32) {
 			tier.PairLines(d[:(k+1)/2*NR], x, NR+1, k)
 			return (k + 1) / 2 * NR
 		},
+		"LineWords": func(tier *Tier, d []float32) int {
+			k := n / (NR + 1)
+			tier.LineWords(d[:(k+1)/2*NR], x, NR+1, k)
+			return (k + 1) / 2 * NR
+		},
 		"PairRows":       func(tier *Tier, d []float32) int { tier.PairRows(d, x, y); return n },
 		"Pairs":          func(tier *Tier, d []float32) int { tier.Pairs(d[:(n+1)/2], x); return (n + 1) / 2 },
 		"Pairs in place": func(tier *Tier, d []float32) int { copy(d, x); tier.Pairs(d[:(n+1)/2], d); return (n + 1) / 2 },

@@ -97,12 +97,13 @@ func rowsBy(dot Product) func(out, x []float32, step int, w Panel, n, rows int) 
 		var e Ends
 		var taps [1][MR][]float32
 		e.In, e.Step = noChannel[:], NR
+		terms := Terms{X: taps[:], Runs: []Run{{1, n}}, W: [][]float32{w}}
 		for r := 0; r < rows; r += MR {
 			for k := range MR {
 				taps[0][k] = x[(r+k)*step:]
 			}
 			e.Out = out[r*NR:]
-			dot(&e, taps[:], w, n, MR, NR)
+			dot(&e, &terms, MR, NR)
 		}
 	}
 }

@@ -67,7 +67,7 @@ func winogradOutBy(f func(out *float32, row, pixel int, m *float32, plane int, i
 // rowsF32 is Rows in calls of some 50 us at most.
 func rowsF32(out, x []float32, step int, w Panel, n, rows int) {
 	if n == 0 || n > mostTerms {
-		rowsBy(between(productF32AVX512))(out, x, step, w, n, rows)
+		rowsBy(between(productF32AVX512, nil))(out, x, step, w, n, rows)
 		return
 	}
 	if rows == 0 {

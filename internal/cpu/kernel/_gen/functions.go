@@ -23,6 +23,7 @@ func functions(a *asm) {
 	if !wide {
 		pairs(a)
 		pairLinesAVX2(a)
+		lineWordsAVX2(a)
 	}
 	unary("silu", func(a *asm) {
 		a.xor(y(0), bits(1<<31), y(1))
@@ -114,6 +115,23 @@ func pairLinesAVX2(a *asm) {
 			a.op("VPSRLD", imm(16), y(0), y(0))
 			a.or(y(0), y(1), y(0))
 			a.load(y(0), mem(32*h, "DI"))
+		}
+	}, func() {})
+}
+
+// lineWords writes the making of words of lines that are words of neighbours.
+func lineWordsAVX2(a *asm) {
+	a.func_("func lineWordsAVX2(dst, x *float32, step, pairs int)", "lineWordsAVX2", 0, 32)
+	pairLines(a, func() {
+		for h := range nr / 16 {
+			a.load(mem(32*h, "SI"), y(0))
+			a.load(fmt.Sprintf("%d(SI)(BX*1)", 32*h), y(1))
+			a.op("VPUNPCKLWD", y(1), y(0), y(2)) // channels 0..3 and 8..11 of both
+			a.op("VPUNPCKHWD", y(1), y(0), y(3))
+			a.op("VPERM2F128", imm(0x20), y(3), y(2), y(4))
+			a.op("VPERM2F128", imm(0x31), y(3), y(2), y(5))
+			a.load(y(4), mem(64*h, "DI"))
+			a.load(y(5), mem(64*h+32, "DI"))
 		}
 	}, func() {})
 }

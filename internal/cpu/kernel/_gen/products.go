@@ -142,6 +142,7 @@ type terms struct {
 	setup func(a *asm)
 	load  func(a *asm, word, columns int)
 	row   func(a *asm, word, r, columns int)
+	round func(a *asm, first int) // makes words in register first of it and the next; nil where there is no instruction for it
 }
 
 // productsAVX512 writes the inner loops for whole tiles: accumulators of row r are Z(2r) and Z(2r+1), weights begin at Z16.
@@ -194,6 +195,10 @@ func productsBF16(a *asm) {
 		for h := range columns {
 			a.vdpbf16ps(16+h+2*(word%2), b, 2*r+h)
 		}
+	}, round: func(a *asm, first int) {
+		a.flushSmall(first, 16)
+		a.flushSmall(first+1, 17)
+		a.vcvtne2ps2bf16(first, first+1, first)
 	}})
 }
 
@@ -266,68 +271,127 @@ func pairLines(a *asm, line, begin func()) {
 	a.end()
 }
 
-// productWhole writes the loop over a whole tile between its ends; see Ends of package kernel.
-func productWhole(a *asm, t terms) {
-	name := t.name + "whole"
-	frame := 0
-	if t.flush {
-		frame = 8
-	}
-	a.func_("func "+name+"(acc0 *float32, step0 int, out, add *float32, step int, x *[]float32, w *float32, taps, n int)", name, frame, 72)
-	a.op("MOVQ", arg("acc0", 0), "DI")
-	a.op("MOVQ", arg("step0", 8), "AX")
-	a.op("SHLQ", imm(2), "AX")
-	rows := func(row func(r int)) {
-		for r := range mr {
-			if r > 0 {
-				a.op("ADDQ", "AX", "DI")
-			}
-			row(r)
+// Offsets in tileCall of package kernel.
+const (
+	callIn = 8 * iota
+	callInStep
+	callInTile
+	callOut
+	callStep
+	callTile
+	callAdd
+	callAddStep
+	callAddTile
+	callX
+	callRuns
+	callCount
+	callW
+	callTiles
+	callWords
+)
+
+// eachRow writes something for each row of a tile, at R8, R9 bytes apart.
+func (a *asm) eachRow(row func(r int)) {
+	for r := range mr {
+		if r > 0 {
+			a.op("ADDQ", "R9", "R8")
 		}
+		row(r)
 	}
-	rows(func(r int) {
-		for h := range 2 {
-			a.load(mem(64*h, "DI"), z(2*r+h))
-		}
-	})
-	residual := func(label string) {
-		a.op("MOVQ", arg("step", 32), "AX")
-		a.op("SHLQ", imm(2), "AX")
-		a.op("MOVQ", arg("add", 24), "DI")
-		a.op("TESTQ", "DI", "DI")
+}
+
+// productTiles writes the loop over whole tiles between their ends; see Ends of package kernel.
+func productTiles(a *asm, t terms) {
+	name := t.name + "tiles"
+	a.func_("func "+name+"(c *tileCall)", name, 56, 8)
+	call := func() { a.op("MOVQ", arg("c", 0), "DI") }
+	rowsAt := func(at string, step int) {
+		a.op("MOVQ", at, "R8")
+		a.op("MOVQ", mem(step, "DI"), "R9")
+	}
+	// What moves from tile to tile is in the frame: the collector knows no pointers behind the ends of slices.
+	const in, out, add, w, tiles = "in-24(SP)", "out-32(SP)", "add-40(SP)", "w-48(SP)", "tiles-56(SP)"
+	touch := func(int) { // it comes from far away while the loop runs
+		a.op("PREFETCHT0", mem(0, "R8"))
+		a.op("PREFETCHT0", mem(64, "R8"))
+	}
+	residual := func(label string, row func(r int)) {
+		rowsAt(add, callAddStep)
+		a.op("TESTQ", "R8", "R8")
 		a.op("JEQ", label)
+		a.eachRow(row)
+		a.label(label)
 	}
-	residual("walk")
-	rows(func(int) { // it comes from far away while the loop runs
-		a.op("PREFETCHT0", mem(0, "DI"))
-		a.op("PREFETCHT0", mem(64, "DI"))
+	call()
+	for _, v := range [][2]string{{in, mem(callIn, "DI")}, {out, mem(callOut, "DI")}, {add, mem(callAdd, "DI")}, {w, mem(callW, "DI")}, {tiles, mem(callTiles, "DI")}} {
+		a.op("MOVQ", v[1], "AX")
+		a.op("MOVQ", "AX", v[0])
+	}
+	a.label("tile")
+	call()
+	rowsAt(out, callStep)
+	a.eachRow(touch)
+	rowsAt(in, callInStep)
+	a.eachRow(func(r int) {
+		for h := range 2 {
+			a.load(mem(64*h, "R8"), z(2*r+h))
+		}
 	})
-	a.label("walk")
+	residual("begun", touch)
+	a.op("MOVQ", mem(callX, "DI"), "SI")
+	a.op("MOVQ", mem(callCount, "DI"), "AX")
+	a.op("MOVQ", "AX", "left-16(SP)")
+	a.op("MOVQ", mem(callRuns, "DI"), "DI")
 	if t.flush {
 		flushMode(a)
 	}
-	a.op("MOVQ", arg("x", 40), "SI")
-	a.op("MOVQ", arg("w", 48), "DX")
-	a.op("MOVQ", arg("taps", 56), "BX")
-	a.op("MOVQ", arg("n", 64), "CX")
 	t.setup(a)
+	a.label("run")
+	a.op("MOVQ", w, "DX")
+	a.op("ADDQ", imm(24), w)
+	a.op("MOVQ", "(DX)", "DX")
+	a.op("MOVQ", "(DI)", "BX")
+	a.op("MOVQ", "8(DI)", "CX")
+	a.op("ADDQ", imm(16), "DI")
 	walk(a, "", mr, 4, func(count int) { t.words(a, count, mr, 2) })
+	a.op("DECQ", "left-16(SP)")
+	a.op("JNZ", "run")
 	if t.flush {
 		a.op("LDMXCSR", "saved-8(SP)")
 	}
-	residual("store")
-	rows(func(r int) {
+	call()
+	residual("store", func(r int) {
 		for h := range 2 {
-			a.add(z(2*r+h), mem(64*h, "DI"), z(2*r+h))
+			a.add(z(2*r+h), mem(64*h, "R8"), z(2*r+h))
 		}
 	})
-	a.label("store")
-	a.op("MOVQ", arg("out", 16), "DI")
-	rows(func(r int) {
+	rowsAt(out, callStep)
+	if t.round != nil {
+		a.op("CMPQ", mem(callWords, "DI"), imm(0))
+		a.op("JEQ", "sums")
+		a.flushBegin()
+		a.eachRow(func(r int) {
+			t.round(a, 2*r)
+			a.load(z(2*r), mem(0, "R8"))
+		})
+		a.op("JMP", "stored")
+		a.label("sums")
+	}
+	a.eachRow(func(r int) {
 		for h := range 2 {
-			a.load(z(2*r+h), mem(64*h, "DI"))
+			a.load(z(2*r+h), mem(64*h, "R8"))
 		}
 	})
+	a.label("stored")
+	for _, v := range []struct {
+		at   string
+		step int
+	}{{in, callInTile}, {out, callTile}, {add, callAddTile}} {
+		a.op("MOVQ", mem(v.step, "DI"), "AX")
+		a.op("ADDQ", "AX", v.at)
+	}
+	a.op("DECQ", tiles)
+	a.op("JNZ", "tile")
 	a.end()
 }
 
@@ -343,7 +407,7 @@ func (t *terms) words(a *asm, count, rows, columns int) {
 
 // productAVX512 writes the functions of one kind of terms: loops for 8, 4, 2 and 1 rows, of 32 columns and of 16, and for whole tiles.
 func productAVX512(a *asm, t terms) {
-	productWhole(a, t)
+	productTiles(a, t)
 	for columns := 2; columns > 0; columns-- {
 		productBegin(a, fmt.Sprintf("%sx%d", t.name, 16*columns), t.flush)
 		t.setup(a)

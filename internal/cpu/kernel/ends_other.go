@@ -1,0 +1,6 @@
+//go:build !amd64 || purego
+
+package kernel
+
+// tileCall is for assembly.
+type tileCall struct{}
