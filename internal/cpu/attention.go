@@ -13,12 +13,12 @@ const queryRows = 8 * kernel.MR
 // attention packs keys and values, then attends; a task is some queries of one head of one
 // batch entry, over all blocks of keys.
 type attention struct {
-	x     *exec
-	in    *program.Instr
-	op    *program.Attention
-	round bool
-	scale float32
-	dot   kernel.Product
+	x      *exec
+	in     *program.Instr
+	op     *program.Attention
+	round  bool
+	scale  float32
+	attend func(b *kernel.Block)
 
 	d, words, wide int // channels of a head; their words; the channels padded to whole panels
 	keys           int // of a block, padded to whole panels
@@ -29,8 +29,6 @@ type attention struct {
 	q, k, v, out image
 	packed       []float32 // for each batch entry of the keys, head and block: key panels, then value panels
 	packing      packKeysJob
-
-	ofKeys, whole, rest [1]kernel.Run // terms of scores; of values, of a block and of the last
 }
 
 type packKeysJob struct{ *attention }
@@ -39,12 +37,12 @@ type packKeysJob struct{ *attention }
 func up(n, m int) int { return (n + m - 1) / m * m }
 
 func (x *exec) newAttention(in *program.Instr, op *program.Attention) (*attention, needs) {
-	a := &attention{x: x, in: in, op: op, round: op.Prec == program.BF16, scale: float32(op.Scale * math.Log2E), dot: x.tier.F32Between}
+	a := &attention{x: x, in: in, op: op, round: op.Prec == program.BF16, scale: float32(op.Scale * math.Log2E), attend: x.tier.F32Attend}
 	a.q, a.k, a.out = x.shapeOf(in.In[0]), x.shapeOf(in.In[1]), x.shapeOf(in.Out[0])
 	a.d = a.q.c / op.Heads
 	a.words = kernel.Words(a.d, a.round)
 	if a.round {
-		a.dot = x.tier.BF16Between
+		a.attend = x.tier.BF16Attend
 	}
 	a.wide = up(a.d, kernel.NR)
 	a.keys = up(min(a.k.w, kernel.KeyBlock), kernel.NR)
@@ -52,10 +50,7 @@ func (x *exec) newAttention(in *program.Instr, op *program.Attention) (*attentio
 	a.blocks = (a.k.w + kernel.KeyBlock - 1) / kernel.KeyBlock
 	a.queries = (a.q.w + queryRows - 1) / queryRows
 	a.packing = packKeysJob{a}
-	a.ofKeys[0] = kernel.Run{Taps: 1, Words: a.words}
-	a.whole[0] = kernel.Run{Taps: 1, Words: kernel.Words(min(a.k.w, kernel.KeyBlock), a.round)}
-	a.rest[0] = kernel.Run{Taps: 1, Words: kernel.Words(a.k.w%kernel.KeyBlock, a.round)}
-	return a, needs{shared: a.k.b * op.Heads * a.blocks * a.block(), worker: max(queryRows*(a.words+a.wide)+kernel.MR*a.keys, kernel.NR*a.words), taps: 1}
+	return a, needs{shared: a.k.b * op.Heads * a.blocks * a.block(), worker: max(queryRows*(a.words+a.wide+2)+kernel.BlockScratch(a.keys), kernel.NR*a.words)}
 }
 
 // block is the length of a packed block.
@@ -152,44 +147,34 @@ func (a *attention) packWords(panel, values []float32, part, n int) {
 	}
 }
 
-// noBias is where scores begin.
-var noBias [kernel.NR]float32
-
 // attending is the state of one task.
 type attending struct {
 	*attention
-	w                     *worker
-	b, head, q0, rows     int
-	queries, sums, scores []float32
+	w                 *worker
+	b, head, q0, rows int
 }
 
 func (a *attention) task(w *worker, i int) {
 	t := attending{attention: a, w: w, q0: i % a.queries * queryRows, head: i / a.queries % a.op.Heads, b: i / a.queries / a.op.Heads}
 	t.rows = min(queryRows, a.q.w-t.q0)
-	take := carver(w.scratch)
-	t.queries, t.sums, t.scores = take.floats(queryRows*a.words), take.floats(queryRows*a.wide), take.floats(kernel.MR*a.keys)
-	t.load()
-	for r := range t.rows {
-		w.soft[r] = kernel.NewSoftmax()
-	}
-	clear(t.sums)
+	t.begin()
 	kb := t.b
 	if a.k.b == 1 {
 		kb = 0
 	}
+	b := &w.block
 	for block := range a.blocks {
 		k0 := block * kernel.KeyBlock
 		if a.op.Causal && k0 > t.q0+t.rows-1 || block > 0 && w.stopped() {
 			break
 		}
-		keys, values := a.packedBlock(kb, t.head, block)
-		for r := 0; r < t.rows; r += kernel.MR {
-			t.tile(keys, values, r, min(kernel.MR, t.rows-r), k0, min(kernel.KeyBlock, a.k.w-k0))
-		}
+		b.Keys, b.Values = a.packedBlock(kb, t.head, block)
+		b.N, b.Last = min(kernel.KeyBlock, a.k.w-k0), t.q0-k0
+		a.attend(b)
 	}
 	for r := range t.rows {
-		o := t.sums[r*a.wide:][:a.d]
-		w.soft[r].Divide(o)
+		o := b.Sums[r*a.wide:][:a.d]
+		a.x.tier.Divide(o, b.Ls[r])
 		to := a.out.at(t.b*a.out.w+t.q0+r, t.head*a.d)
 		if a.out.words {
 			a.x.tier.Pairs(to[:a.d/2], o)
@@ -199,73 +184,31 @@ func (a *attention) task(w *worker, i int) {
 	}
 }
 
-// load finds the queries; words are made of them where they are none.
-func (t *attending) load() {
-	for r := range t.rows {
-		q := t.q.at(t.b*t.q.w+t.q0+r, t.head*t.d)
-		if t.q.words || !t.round {
-			copy(t.queries[r*t.words:][:t.words], q)
-		} else {
-			t.x.tier.Pairs(t.queries[r*t.words:][:t.words], q[:t.d])
-		}
+// begin readies the worker's block: whole tiles of queries, of which those beyond the last repeat it.
+func (t *attending) begin() {
+	b, take := &t.w.block, carver(t.w.scratch)
+	queries := take.floats(queryRows * t.words)
+	b.Rows = up(t.rows, kernel.MR)
+	b.Sums, b.SumStep = take.floats(queryRows*t.wide), t.wide
+	b.Tops, b.Ls = take.floats(queryRows), take.floats(queryRows)
+	b.Scratch = take.floats(kernel.BlockScratch(t.keys))
+	b.Words, b.D, b.ValuePanel, b.Scale, b.Causal = t.words, t.d, kernel.NR*t.pairs, t.scale, t.op.Causal
+	clear(b.Sums)
+	clear(b.Ls)
+	for r := range b.Tops {
+		b.Tops[r] = float32(math.Inf(-1))
 	}
-}
-
-// tile treats one block of n keys from k0 on for rows queries from r0 on.
-func (t *attending) tile(keys, values []float32, r0, rows, k0, n int) {
-	taps, e, terms := t.w.taps[:1], &t.w.ends, &t.w.terms
-	for r := range kernel.MR {
-		taps[0][r] = t.queries[(r0+min(r, rows-1))*t.words:]
-	}
-	*terms = kernel.Terms{X: taps, Runs: t.ofKeys[:], W: t.w.panelsOf(keys, kernel.NR*t.words, n)}
-	e.In, e.InStep, e.InTile, e.Add, e.Words = noBias[:], 0, 0, nil, false
-	e.Out, e.Step, e.Tile = t.scores, t.keys, kernel.NR
-	t.dot(e, terms, rows, n)
-	for r := range rows {
-		t.weigh(&t.w.soft[r0+r], t.scores[r*t.keys:][:n], t.sums[(r0+r)*t.wide:][:t.wide], t.q0+r0+r-k0, n)
-	}
-	for r := range kernel.MR {
-		taps[0][r] = t.scores[min(r, rows-1)*t.keys:]
-	}
-	sums := t.sums[r0*t.wide:]
-	terms.Runs, terms.W = t.ofValues(n), t.w.panelsOf(values, kernel.NR*t.pairs, t.d)
-	e.In, e.InStep, e.InTile, e.Out, e.Step, e.Tile = sums, t.wide, kernel.NR, sums, t.wide, kernel.NR
-	t.dot(e, terms, rows, t.d)
-}
-
-// panelsOf lists the panels of n columns, step floats apart.
-func (w *worker) panelsOf(panels []float32, step, n int) [][]float32 {
-	w.panels = w.panels[:0]
-	for p := 0; p*kernel.NR < n; p++ {
-		w.panels = append(w.panels, panels[p*step:])
-	}
-	return w.panels
-}
-
-// ofValues are the terms of n keys' values.
-func (a *attention) ofValues(n int) []kernel.Run {
-	if n == min(a.k.w, kernel.KeyBlock) {
-		return a.whole[:]
-	}
-	return a.rest[:]
-}
-
-// weigh turns one row's scores into weights and scales what was summed before. last is the last
-// key of the block that a causal mask shows.
-func (t *attending) weigh(soft *kernel.Softmax, s, sums []float32, last, n int) {
-	seen := n
-	if t.op.Causal {
-		seen = max(0, min(n, last+1))
-	}
-	clear(s[seen:])
-	if seen == 0 {
+	if (t.q.words || !t.round) && b.Rows == t.rows {
+		b.Queries, b.QueryStep = t.q.at(t.b*t.q.w+t.q0, t.head*t.d), t.q.stride
 		return
 	}
-	factor := soft.Block(&t.x.tier, s[:seen], t.scale)
-	for i := range sums {
-		sums[i] *= factor
-	}
-	if t.round {
-		t.x.tier.Pairs(s[:kernel.Words(n, true)], s)
+	b.Queries, b.QueryStep = queries, t.words
+	for r := range b.Rows {
+		q := t.q.at(t.b*t.q.w+t.q0+min(r, t.rows-1), t.head*t.d)
+		if t.q.words || !t.round {
+			copy(queries[r*t.words:][:t.words], q)
+		} else {
+			t.x.tier.Pairs(queries[r*t.words:][:t.words], q[:t.d])
+		}
 	}
 }

@@ -26,7 +26,8 @@ type worker struct {
 	tiles   []float32 // sums before an activation
 	init    []float32 // biases
 	taps    [][kernel.MR][]float32
-	soft    [queryRows]kernel.Softmax
+	soft    [kernel.MR]kernel.Softmax
+	block   kernel.Block
 }
 
 // pool divides tasks among workers. The goroutine that calls do is worker 0; the others live from

@@ -50,6 +50,9 @@ func addAVX2(dst, x, y *float32, n int)
 func mulGELUAVX2(dst, x, y *float32, n int)
 
 //go:noescape
+func divideAVX2(o *float32, n int, l float32)
+
+//go:noescape
 func scaleMaxAVX2(s *float32, n int, scale float32) float32
 
 //go:noescape

@@ -42,6 +42,17 @@ func withNumber(f func(s *float32, n int, v float32) float32, plain func(s []flo
 	}
 }
 
+// divideBy makes Divide.
+func divideBy(f func(o *float32, n int, l float32)) func(o []float32, l float32) {
+	return func(o []float32, l float32) {
+		for len(o) > 0 {
+			n := min(len(o), mostElements)
+			f(&o[0], n, l)
+			o = o[n:]
+		}
+	}
+}
+
 // sumBy makes Sum.
 func sumBy(f func(x *float32, n int) float32) func(x []float32) float32 {
 	return func(x []float32) float32 {

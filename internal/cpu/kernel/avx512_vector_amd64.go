@@ -20,6 +20,9 @@ func addAVX512(dst, x, y *float32, n int)
 func mulGELUAVX512(dst, x, y *float32, n int)
 
 //go:noescape
+func divideAVX512(o *float32, n int, l float32)
+
+//go:noescape
 func scaleMaxAVX512(s *float32, n int, scale float32) float32
 
 //go:noescape

@@ -875,6 +875,34 @@ done:
 	VZEROUPPER
 	RET
 
+// func divideAVX2(o *float32, n int, l float32)
+TEXT ·divideAVX2(SB), NOSPLIT, $0-20
+	MOVQ o+0(FP), SI
+	MOVQ n+8(FP), CX
+	VBROADCASTSS l+16(FP), Y1
+	SUBQ $8, CX
+	JLT tail
+loop:
+	VMOVUPS (SI), Y0
+	VDIVPS Y1, Y0, Y0
+	VMOVUPS Y0, (SI)
+	ADDQ $32, SI
+	SUBQ $8, CX
+	JGE loop
+tail:
+	ADDQ $8, CX
+	JEQ done
+	LEAQ masks<>+32(SB), AX
+	SHLQ $2, CX
+	SUBQ CX, AX
+	VMOVUPS (AX), Y15
+	VMASKMOVPS (SI), Y15, Y0
+	VDIVPS Y1, Y0, Y0
+	VMASKMOVPS Y0, Y15, (SI)
+done:
+	VZEROUPPER
+	RET
+
 // func scaleMaxAVX2(s *float32, n int, scale float32) float32
 TEXT ·scaleMaxAVX2(SB), NOSPLIT, $0-28
 	MOVQ s+0(FP), SI

@@ -545,6 +545,34 @@ done:
 	VZEROUPPER
 	RET
 
+// func divideAVX512(o *float32, n int, l float32)
+TEXT ·divideAVX512(SB), NOSPLIT, $0-20
+	MOVQ o+0(FP), SI
+	MOVQ n+8(FP), CX
+	VBROADCASTSS l+16(FP), Z1
+	SUBQ $16, CX
+	JLT tail
+loop:
+	VMOVUPS (SI), Z0
+	VDIVPS Z1, Z0, Z0
+	VMOVUPS Z0, (SI)
+	ADDQ $64, SI
+	SUBQ $16, CX
+	JGE loop
+tail:
+	ADDQ $16, CX
+	JEQ done
+	MOVQ $1, AX
+	SHLQ CX, AX
+	DECQ AX
+	KMOVW AX, K2
+	VMOVUPS.Z (SI), K2, Z0
+	VDIVPS Z1, Z0, Z0
+	VMOVUPS Z0, K2, (SI)
+done:
+	VZEROUPPER
+	RET
+
 // func scaleMaxAVX512(s *float32, n int, scale float32) float32
 TEXT ·scaleMaxAVX512(SB), NOSPLIT, $0-28
 	MOVQ s+0(FP), SI

@@ -57,10 +57,3 @@ func AddScaled(dst, x []float32, scale float32) {
 		dst[i] += float32(v * scale)
 	}
 }
-
-// Divide ends a row: o[d] / sum.
-func (m *Softmax) Divide(o []float32) {
-	for i, v := range o {
-		o[i] = v / m.sum
-	}
-}

@@ -11,6 +11,10 @@ type Tier struct {
 	BF16 Dot
 	// F32Between and BF16Between are the same for a row of tiles, from their beginnings to their places.
 	F32Between, BF16Between Product
+	// F32Attend and BF16Attend add a block of keys to attention.
+	F32Attend, BF16Attend func(b *Block)
+	// Divide makes o = o / l.
+	Divide func(o []float32, l float32)
 	// Pairs makes words of neighbouring channels, rounded to bf16: len(dst) = (len(x)+1)/2.
 	Pairs func(dst, x []float32)
 	// PairRows makes words whose even channels are a and odd ones b.
@@ -65,10 +69,16 @@ type Tier struct {
 }
 
 // Plain is the oracle: plain Go.
-var Plain = Tier{
+var Plain = func() Tier {
+	t := plain
+	t.F32Attend, t.BF16Attend = attendBy(&t, false), attendBy(&t, true)
+	return t
+}()
+
+var plain = Tier{
 	Name: "go", F32: productF32, BF16: productBF16, F32Between: between(productF32, pairs), BF16Between: between(productBF16, pairs), Pairs: pairs, PairRows: pairRows, PairLines: pairLines, LineWords: lineWords,
 	SiLU: silu, GELU: gelu, QuickGELU: quickGELU, MulGELU: mulGELU, Add: add,
-	ScaleMax: scaleMax, Exp2Sum: exp2Sum,
+	Divide: divide, ScaleMax: scaleMax, Exp2Sum: exp2Sum,
 	Sum: sum, Squares: squares, Normalize: normalize, Scale: scale,
 	BlockMoments: blockMoments, MergeMoments: mergeMoments, Transpose: transpose, Columns: columns,
 	Rows: rowsBy(between(productF32, pairs)), WinogradWeights: winogradWeights, WinogradIn: winogradIn, WinogradOut: winogradOut,

@@ -5,11 +5,17 @@ package kernel
 import "golang.org/x/sys/cpu"
 
 // AVX2 is the tier for processors with AVX2, FMA and F16C (Intel since 2013, AMD since 2015).
-var AVX2 = Tier{
+var AVX2 = func() Tier {
+	t := avx2
+	t.F32Attend, t.BF16Attend = attendBy(&t, false), attendBy(&t, true)
+	return t
+}()
+
+var avx2 = Tier{
 	Name: "avx2", F32: productF32AVX2, BF16: productBF16AVX2, F32Between: between(productF32AVX2, pairsBy(8, pairsAVX2)), BF16Between: between(productBF16AVX2, pairsBy(8, pairsAVX2)), Pairs: pairsBy(8, pairsAVX2), PairRows: ofTwo(pairRowsAVX2), PairLines: linesBy(pairLinesAVX2, pairLines, NR), LineWords: linesBy(lineWordsAVX2, lineWords, NR/2),
 	SiLU: ofOne(siluAVX2), GELU: ofOne(geluAVX2), QuickGELU: ofOne(quickGELUAVX2),
 	MulGELU: ofTwo(mulGELUAVX2), Add: ofTwo(addAVX2),
-	ScaleMax: withNumber(scaleMaxAVX2, scaleMax), Exp2Sum: withNumber(exp2SumAVX2, exp2Sum),
+	Divide: divideBy(divideAVX2), ScaleMax: withNumber(scaleMaxAVX2, scaleMax), Exp2Sum: withNumber(exp2SumAVX2, exp2Sum),
 	Sum: sumBy(sumAVX2), Squares: withNumber(squaresAVX2, squares), Normalize: normalizeBy(normalizeAVX2), Scale: scaleBy(scaleAVX2),
 	BlockMoments: blockMomentsInCalls, MergeMoments: mergeMomentsInCalls, Transpose: transposeInCalls, Columns: columnsInCalls,
 	Rows: rowsBy(between(productF32AVX2, nil)), WinogradWeights: winogradWeightsBy(winogradWeightsAVX2), WinogradIn: winogradInBy(winogradInAVX2), WinogradOut: winogradOutBy(winogradOutAVX2, winogradOutAddAVX2),
@@ -21,6 +27,8 @@ var AVX512 = func() Tier {
 	t := AVX2.wide("avx512", productF32AVX512, productBF16AVX512)
 	t.F32Between = wholes(f32AVX512tiles, false, t.F32, t.Pairs)
 	t.BF16Between = wholes(bf16AVX512tiles, false, t.BF16, t.Pairs)
+	t.F32Attend = attendsBy(f32AVX512attend, false, attendBy(&t, false))
+	t.BF16Attend = attendsBy(bf16AVX512attend, true, attendBy(&t, true))
 	return t
 }()
 
@@ -31,6 +39,8 @@ var AVX512BF16 = func() Tier {
 	t.F32Between = wholes(f32AVX512tiles, false, t.F32, t.Pairs)
 	t.BF16Between = wholes(bf16DotAVX512tiles, true, t.BF16, t.Pairs)
 	t.TransposeWords = transposeWords
+	t.F32Attend = attendsBy(f32AVX512attend, false, attendBy(&t, false))
+	t.BF16Attend = attendsBy(bf16DotAVX512attend, true, attendBy(&t, true))
 	return t
 }()
 
@@ -39,6 +49,7 @@ func (t Tier) wide(name string, f32, bf16 Dot) Tier {
 	t.Name, t.F32, t.BF16 = name, f32, bf16
 	t.SiLU, t.GELU, t.QuickGELU = ofOne(siluAVX512), ofOne(geluAVX512), ofOne(quickGELUAVX512)
 	t.MulGELU, t.Add = ofTwo(mulGELUAVX512), ofTwo(addAVX512)
+	t.Divide = divideBy(divideAVX512)
 	t.ScaleMax, t.Exp2Sum = withNumber(scaleMaxAVX512, scaleMax), withNumber(exp2SumAVX512, exp2Sum)
 	t.Sum, t.Squares = sumBy(sumAVX512), withNumber(squaresAVX512, squares)
 	t.Normalize, t.Scale = normalizeBy(normalizeAVX512), scaleBy(scaleAVX512)

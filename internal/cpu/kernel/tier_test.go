@@ -155,6 +155,7 @@ func compareLength(t *testing.T, tier *Tier, n int, number func() float32) {
 	each("Add", func(d []float32) { Plain.Add(d, x, y) }, func(d []float32) { tier.Add(d, x, y) })
 	each("MulGELU", func(d []float32) { Plain.MulGELU(d, x, y) }, func(d []float32) { tier.MulGELU(d, x, y) })
 	each("Normalize", func(d []float32) { Plain.Normalize(d, x, y, z, 0.3, 1.7) }, func(d []float32) { tier.Normalize(d, x, y, z, 0.3, 1.7) })
+	each("Divide", func(d []float32) { Plain.Divide(d, 0.7) }, func(d []float32) { tier.Divide(d, 0.7) })
 	var a, b float32
 	each("ScaleMax", func(d []float32) { a = Plain.ScaleMax(d, 0.7) }, func(d []float32) { b = tier.ScaleMax(d, 0.7) })
 	if a != b && (a == a || b == b) { // the sign of a zero has no effect

@@ -252,8 +252,19 @@ func (a *asm) gelu(v string) {
 	a.mul(h, e, v)
 }
 
-// softmax writes the two passes over a block of scores.
+// softmax writes the two passes over a block of scores, and the division at the end.
 func softmax(a *asm) {
+	a.func_("func divide"+suffix()+"(o *float32, n int, l float32)", "divide"+suffix(), 0, 20)
+	a.op("MOVQ", arg("o", 0), "SI")
+	a.op("MOVQ", arg("n", 8), "CX")
+	a.op("VBROADCASTSS", arg("l", 16), y(1))
+	a.elements("", "CX", []string{"SI"}, func(tail bool) {
+		a.get(tail, "(SI)", y(0))
+		a.div(y(0), y(1), y(0))
+		a.put(tail, y(0), "(SI)")
+	})
+	a.end()
+
 	a.func_("func scaleMax"+suffix()+"(s *float32, n int, scale float32) float32", "scaleMax"+suffix(), 0, 28)
 	a.op("MOVQ", arg("s", 0), "SI")
 	a.op("MOVQ", arg("n", 8), "CX")

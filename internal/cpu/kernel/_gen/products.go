@@ -57,6 +57,13 @@ func walk(a *asm, name string, rows, unroll int, words func(count int)) {
 		a.op("MOVQ", mem(24*r, "SI"), rowPointers[r])
 	}
 	a.op("ADDQ", imm(24*mr), "SI")
+	stretch(a, name, unroll, words)
+	a.op("DECQ", "BX")
+	a.op("JNZ", name+"tap")
+}
+
+// stretch writes the loop over the words of one tap: CX of them, with the rows in their registers and the weights at DX.
+func stretch(a *asm, name string, unroll int, words func(count int)) {
 	a.op("XORQ", "AX", "AX")
 	a.op("SUBQ", imm(unroll), "CX")
 	a.op("JLT", name+"short")
@@ -78,8 +85,6 @@ func walk(a *asm, name string, rows, unroll int, words func(count int)) {
 	a.op("CMPQ", "AX", "CX")
 	a.op("JLT", name+"rest")
 	a.label(name + "next")
-	a.op("DECQ", "BX")
-	a.op("JNZ", name+"tap")
 }
 
 // element is the address of a word of row r.
@@ -142,25 +147,37 @@ type terms struct {
 	setup func(a *asm)
 	load  func(a *asm, word, columns int)
 	row   func(a *asm, word, r, columns int)
-	round func(a *asm, first int) // makes words in register first of it and the next; nil where there is no instruction for it
+	pack  func(a *asm, low, high int) // writes two registers of numbers not below zero, none below 2^-63, as words at R9
+	round func(a *asm, first int)     // makes words in register first of it and the next; nil where there is no instruction for it
 }
 
-// productsAVX512 writes the inner loops for whole tiles: accumulators of row r are Z(2r) and Z(2r+1), weights begin at Z16.
+// productsAVX512 writes the inner loops of products.
 func productsAVX512(a *asm) {
-	none := func(*asm) {}
-	load := func(a *asm, word, columns int) {
+	productAVX512(a, f32Terms())
+	productAVX512(a, bf16Terms())
+}
+
+// productsBF16 writes the inner loop of bf16 products with the processor's own dot products of pairs.
+func productsBF16(a *asm) { productAVX512(a, dotTerms()) }
+
+// f32Terms are terms of whole tiles: accumulators of row r are Z(2r) and Z(2r+1), weights begin at Z16.
+func f32Terms() terms {
+	return terms{name: "f32AVX512", setup: func(*asm) {}, load: func(a *asm, word, columns int) {
 		for h := range columns {
 			a.load(mem(word*rowBytes+64*h, "DX"), z(16+h+2*(word%2)))
 		}
-	}
-	productAVX512(a, terms{name: "f32AVX512", setup: none, load: load, row: func(a *asm, word, r, columns int) {
+	}, row: func(a *asm, word, r, columns int) {
 		b := z(24 + (word*mr+r)%8)
 		a.op("VBROADCASTSS", element(word, r), b)
 		for h := range columns {
 			a.op("VFMADD231PS", z(16+h+2*(word%2)), b, z(2*r+h))
 		}
-	}})
-	productAVX512(a, terms{name: "bf16AVX512", flush: true, setup: func(a *asm) {
+	}}
+}
+
+// bf16Terms are those of words, without an instruction for them.
+func bf16Terms() terms {
+	return terms{name: "bf16AVX512", flush: true, pack: packWords, setup: func(a *asm) {
 		a.op("MOVL", imm(0xffff0000), "AX")
 		a.op("VPBROADCASTD", "AX", z(31))
 	}, load: func(a *asm, word, columns int) {
@@ -180,26 +197,30 @@ func productsAVX512(a *asm) {
 		for h := range columns {
 			a.op("VFMADD231PS", z(18+h), even, z(2*r+h))
 		}
-	}})
+	}}
 }
 
-// productsBF16 writes the inner loop of bf16 products with the processor's own dot products of pairs.
-func productsBF16(a *asm) {
-	productAVX512(a, terms{name: "bf16DotAVX512", setup: func(*asm) {}, load: func(a *asm, word, columns int) {
-		for h := range columns {
-			a.load(mem(word*rowBytes+64*h, "DX"), z(16+h+2*(word%2)))
-		}
-	}, row: func(a *asm, word, r, columns int) {
+// dotTerms are those of words with the processor's own dot products of pairs.
+func dotTerms() terms {
+	t := f32Terms()
+	t.name = "bf16DotAVX512"
+	t.row = func(a *asm, word, r, columns int) {
 		b := 24 + (word*mr+r)%8
 		a.op("VBROADCASTSS", element(word, r), z(b))
 		for h := range columns {
 			a.vdpbf16ps(16+h+2*(word%2), b, 2*r+h)
 		}
-	}, round: func(a *asm, first int) {
+	}
+	t.round = func(a *asm, first int) {
 		a.flushSmall(first, 16)
 		a.flushSmall(first+1, 17)
 		a.vcvtne2ps2bf16(first, first+1, first)
-	}})
+	}
+	t.pack = func(a *asm, low, high int) {
+		a.vcvtne2ps2bf16(low, high, low)
+		a.load(z(low), "(R9)")
+	}
+	return t
 }
 
 // flushSmall makes magnitudes below 2^-63 zero with their sign: Z30 holds the exponent's bits, Z29 those of 2^-63, Z31 the sign's.
