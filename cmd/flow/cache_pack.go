@@ -22,9 +22,9 @@ func cachePack(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pack MODEL",
 		Short: "Pack a model's weights now, as runs do beside their work",
-		Long: `Writes the weights of a model folder or file into the cache as bf16 kernels read them, so that
-runs map them instead of packing them in every step. Runs do the same in the background; this does it at
-once. Packed weights take about what the model takes in fp16; flow cache clear --packed removes them.`,
+		Long: `Writes the UNet of a model folder or file into the cache as bf16 kernels read it, so that
+runs map it instead of packing it in every step. Runs do the same in the background; this does it at
+once. Packed weights take about what the UNet takes in fp16; flow cache clear --packed removes them.`,
 		Args: takes(1, 1, "one MODEL"),
 		RunE: func(c *cobra.Command, args []string) error {
 			d, err := disk(false)
@@ -52,43 +52,29 @@ once. Packed weights take about what the model takes in fp16; flow cache clear -
 	return c
 }
 
-// packModel packs what the parts of a model read whose products are in bf16.
+// packModel packs what sampling reads in each step. What a run reads once - text encoders, the autoencoder - is not worth it.
 func packModel(ctx context.Context, d *cache.Disk, m *sdxl.Model, threads int) (cpu.Packed, error) {
 	const side, tokens = 64, 77 // panels do not depend on them
 	exec := cpu.New()
 	exec.Keep(cpu.Keeping{Store: panels.NewStore(d)})
-	text := sdxl.EncodePrompt{Text: m.Text, Precision: program.BF16, Batch: 1, Tokens: tokens}
 	unet := sdxl.Denoise{UNet: m.UNet, Prediction: m.Scheduler.Prediction, Precision: program.BF16, Batch: 1, Height: side, Width: side,
 		Tokens: tokens, Pooled: m.Text[1].Projection, Steps: 2, Guidance: 5}
-	var sum cpu.Packed
-	for _, part := range []struct {
-		names []string
-		build func() *program.Program
-	}{{[]string{sdxl.TextEncoder, sdxl.TextEncoder2}, text.Program}, {[]string{sdxl.UNet}, unet.Program}} {
-		for _, name := range part.names {
-			c, err := m.Files.Component(name)
-			if err != nil {
-				return sum, err
-			}
-			if _, err := c.Digest(ctx, cacheMemo{d}); err != nil {
-				return sum, err
-			}
-		}
-		src, err := m.Weights(part.names...)
-		if err != nil {
-			return sum, err
-		}
-		p := program.Optimize(part.build())
-		if _, err := src.Check(p.Weights()); err != nil {
-			return sum, err
-		}
-		made, err := exec.PackAll(ctx, p, program.Options{Weights: src, Threads: threads})
-		sum.Files, sum.Made, sum.Bytes = sum.Files+made.Files, sum.Made+made.Made, sum.Bytes+made.Bytes
-		if err != nil {
-			return sum, err
-		}
+	c, err := m.Files.Component(sdxl.UNet)
+	if err != nil {
+		return cpu.Packed{}, err
 	}
-	return sum, nil
+	if _, err := c.Digest(ctx, cacheMemo{d}); err != nil {
+		return cpu.Packed{}, err
+	}
+	src, err := m.Weights(sdxl.UNet)
+	if err != nil {
+		return cpu.Packed{}, err
+	}
+	p := program.Optimize(unet.Program())
+	if _, err := src.Check(p.Weights()); err != nil {
+		return cpu.Packed{}, err
+	}
+	return exec.PackAll(ctx, p, program.Options{Weights: src, Threads: threads})
 }
 
 // cacheMemo remembers digests of weights in the cache.

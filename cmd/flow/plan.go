@@ -51,6 +51,7 @@ files only, computes nothing and writes nothing.`,
 		},
 	}
 	f.add(c)
+	f.addLowMemory(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "write the plan as JSON")
 	c.Flags().BoolVar(&check, "check", false, "exit with 3 if anything would run")
 	return c

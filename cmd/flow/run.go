@@ -67,7 +67,8 @@ the current folder (or --out), over no file, after its plan is shown.`,
 		},
 	}
 	f.add(c)
-	f.addSavings(c)
+	f.addLowMemory(c)
+	c.Flags().BoolVar(&f.noPacked, "no-packed", false, "neither use nor make packed weights in the cache (the result is the same)")
 	c.Flags().BoolVar(&bare, "no-metadata", false, "write pictures that do not say what made them")
 	c.Flags().BoolVar(&asJSON, "json", false, "write events as lines of JSON on standard output")
 	c.Flags().BoolVar(&force, "force", false, "overwrite files that flow did not write")

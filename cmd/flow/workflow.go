@@ -74,10 +74,9 @@ func (f *workflowFlags) addPlaces(c *cobra.Command) {
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(spec.Formats, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// addSavings adds the flags of what a run may do to save time or memory.
-func (f *workflowFlags) addSavings(c *cobra.Command) {
-	c.Flags().BoolVar(&f.noPacked, "no-packed", false, "neither use nor make packed weights in the cache (the result is the same)")
-	c.Flags().BoolVar(&f.lowMemory, "low-memory", false, "take weights out of memory after each use, and draw with and without the prompt in turn: slower, the result is the same")
+// addLowMemory adds the flag that trades time for memory.
+func (f *workflowFlags) addLowMemory(c *cobra.Command) {
+	c.Flags().BoolVar(&f.lowMemory, "low-memory", false, "take weights out of memory after each use, and decode in smaller bands: slower, the result is the same")
 }
 
 // check refuses values of flags that do not exist.
@@ -159,6 +158,9 @@ func (a *app) options(file string, f *workflowFlags) (flowruntime.Options, []spe
 // executor makes what runs programs. A run keeps packed weights in the cache, unless it is told not to.
 func (a *app) executor(f *workflowFlags, store cache.Store) *cpu.Executor {
 	exec := cpu.New()
+	if f.lowMemory {
+		exec.SaveMemory()
+	}
 	if files, ok := store.(panels.Files); ok && !f.noPacked && !a.readOnly {
 		exec.Keep(cpu.Keeping{Store: panels.NewStore(files), Warn: func(err error) { a.log().Warn(err.Error()) }})
 		a.closers = append(a.closers, exec)

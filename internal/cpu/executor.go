@@ -24,6 +24,12 @@ func New() *Executor { return &Executor{tier: kernel.Best(), banding: bands} }
 // WithTier returns an executor that uses the given inner loops: for tests of tiers.
 func WithTier(t kernel.Tier) *Executor { return &Executor{tier: t, banding: bands} }
 
+// lowMemoryArena is the arena above which convolutions are computed again where memory is short.
+const lowMemoryArena = 900_000_000
+
+// SaveMemory makes programs with large images compute more again and store less. It changes no result.
+func (e *Executor) SaveMemory() { e.banding.Most = lowMemoryArena }
+
 // Name implements program.Executor.
 func (e *Executor) Name() string { return "cpu" }
 
@@ -167,17 +173,12 @@ func (x *exec) PeakBytes() int64 {
 	return x.plan.Bytes + 4*(int64(x.needs.shared)+int64(x.needs.worker)*int64(x.pool.threads)+x.kept)
 }
 
-// Close implements program.Exec.
+// Close implements program.Exec. The exec is not run again.
 func (x *exec) Close() error {
-	x.arena, x.shared, x.pool.workers = nil, nil, nil
-	for _, op := range x.ops {
-		if p, ok := op.(*product); ok {
-			p.packed = nil
-		}
-	}
 	x.closePanels()
-	for i := range x.p.Instrs {
+	for i := range x.ops {
 		x.drop(i)
 	}
+	x.arena, x.shared, x.pool.workers, x.ops = nil, nil, nil, nil // operations hold parts of the arena
 	return nil
 }

@@ -43,15 +43,11 @@ func (p *product) keepable(s *segment) (t packTask, ok bool) {
 
 // tasks lists the panels of a program that can be kept, and their size in bytes; none for programs that are small as a whole: they pack
 // for themselves and keep that from step to step.
-func (x *exec) tasks() (all []packTask, size int64) {
+func (x *exec) tasks(k *packer) (all []packTask, size int64) {
 	if x.content == nil || x.kept > 0 {
 		return nil, 0
 	}
-	for _, op := range x.ops {
-		p, ok := op.(*product)
-		if !ok {
-			continue
-		}
+	for _, p := range x.repeated(k) {
 		for i := range p.segs {
 			if t, ok := p.keepable(&p.segs[i]); ok {
 				all = append(all, t)
@@ -62,19 +58,27 @@ func (x *exec) tasks() (all []packTask, size int64) {
 	return all, size
 }
 
+// repeated lists the products of the step loop, or all where a packer keeps those that run once too.
+func (x *exec) repeated(k *packer) (list []*product) {
+	for i, op := range x.ops {
+		if p, ok := op.(*product); ok && (k.All || x.p.Instrs[i].Stage == program.Each) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
 // findPanels maps what earlier runs have packed and has the rest packed for later ones.
 func (x *exec) findPanels(k *packer) {
 	if k == nil {
 		return
 	}
-	if _, size := x.tasks(); size < k.least {
+	if _, size := x.tasks(k); size < k.least {
 		return
 	}
 	x.packer = k
-	for _, op := range x.ops {
-		if p, ok := op.(*product); ok {
-			x.keptPanels(p)
-		}
+	for _, p := range x.repeated(k) {
+		x.keptPanels(p)
 	}
 	if len(x.panels) > 0 {
 		guard := x.pool.guard

@@ -164,7 +164,7 @@ func runKeptOf(t *testing.T, e *Executor, threads int, p *program.Program, src *
 func keeper(t *testing.T, tier kernel.Tier, f *folder, warn func(error)) *Executor {
 	t.Helper()
 	e := WithTier(tier)
-	e.Keep(Keeping{Store: panels.NewStore(f), Share: 1, Warn: warn})
+	e.Keep(Keeping{Store: panels.NewStore(f), Share: 1, All: true, Warn: warn})
 	e.packer.least = 0
 	t.Cleanup(func() { _ = e.Close() })
 	return e
@@ -340,5 +340,34 @@ func TestResting(t *testing.T) {
 	start := time.Now()
 	if err := r.now(); err != nil || time.Since(start) < 20*time.Millisecond {
 		t.Errorf("rested for %v after 20ms of work for a half, %v", time.Since(start), err)
+	}
+}
+
+func TestLowMemoryDropsWeights(t *testing.T) {
+	want, _ := runKept(t, WithTier(kernel.Plain), 1)
+	f := &folder{dir: t.TempDir()}
+	for _, mapped := range []int{0, keptFiles} {
+		p, src, in := keeping()
+		e := keeper(t, kernel.Plain, f, nil)
+		x, err := e.Compile(p, program.Options{Weights: src, Threads: 2, LowMemory: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(x.(*exec).panels); n != mapped {
+			t.Errorf("%d files are mapped, not %d", n, mapped)
+		}
+		for range 2 {
+			out, err := x.Run(t.Context(), in, program.RunOptions{})
+			if err != nil || !slices.Equal(out["h"].F, want) {
+				t.Errorf("with low memory: other bits, %v", err)
+			}
+		}
+		if n := src.dropped.Load(); n < 2*int64(len(p.Weights()))-4 {
+			t.Errorf("%d weights were let go of in two runs", n)
+		}
+		if err := x.Close(); err != nil {
+			t.Fatal(err)
+		}
+		packed(t, e)
 	}
 }

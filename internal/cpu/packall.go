@@ -35,7 +35,7 @@ func (e *Executor) PackAll(ctx context.Context, p *program.Program, opt program.
 	}
 	defer func() { _ = compiled.Close() }()
 	x := compiled.(*exec)
-	tasks, size := x.tasks()
+	tasks, size := x.tasks(k)
 	if size < k.least {
 		return Packed{}, nil
 	}
@@ -61,6 +61,7 @@ func (e *Executor) PackAll(ctx context.Context, p *program.Program, opt program.
 				return ctx.Err()
 			}
 			made.Add(1)
+			defer t.content.Drop(t.name)
 			return k.pack(&t, &rester{ctx: ctx, share: 1, woke: time.Now()})
 		})
 	}

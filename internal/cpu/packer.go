@@ -17,6 +17,8 @@ type Keeping struct {
 	// Share is the part of one processor's time that packing may take beside a run; 0 means 5 %. What a run leaves
 	// undone the next one goes on with.
 	Share float64
+	// All keeps weights too that a program reads once: their checksums take as long as packing them. For measurements.
+	All bool
 	// Warn is told once what keeps packed weights from being kept; nil for nobody.
 	Warn func(error)
 }
@@ -114,6 +116,7 @@ func (k *packer) work() {
 	defer unlock()
 	for t, ok := k.next(); ok; t, ok = k.next() {
 		err := k.pack(&t, &rest)
+		t.content.Drop(t.name) // the run that reads it has it back from the system's cache
 		t.release()
 		if err != nil {
 			k.giveUp()

@@ -2,6 +2,7 @@ package kinds
 
 import (
 	"context"
+	"runtime/debug"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/nodes"
@@ -27,7 +28,12 @@ func execute(ctx context.Context, env *nodes.Env, p *program.Program, src source
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = exec.Close() }()
+	defer func() {
+		_ = exec.Close()
+		if env.LowMemory {
+			debug.FreeOSMemory() // the next node's working memory need not stand beside this one's
+		}
+	}()
 	opt := program.RunOptions{}
 	if steps > 0 {
 		env.Progress(0, steps)

@@ -22,7 +22,7 @@ func pack(exec *cpu.Executor, m *sdxl.Model, components []string, store *cache.D
 			return err
 		}
 	}
-	exec.Keep(cpu.Keeping{Store: panels.NewStore(store)})
+	exec.Keep(cpu.Keeping{Store: panels.NewStore(store), All: true})
 	_, err := exec.PackAll(ctx, p, opt)
 	return err
 }
