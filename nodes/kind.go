@@ -154,3 +154,11 @@ func (r *Registry) All() []*Kind {
 	})
 	return out
 }
+
+// Reads is the sort of an argument that names a file: a WeightsArg or a FileArg. Other names give an IntArg.
+func (k *Kind) Reads(arg string) ArgType {
+	if f := field(k.Args, arg); f != nil {
+		return f.Type
+	}
+	return IntArg
+}

@@ -35,6 +35,7 @@ var Codes = []Code{
 	{"F0702", "unknown parameter", "A value was given for a parameter that the workflow does not declare."},
 	{"F0703", "test", "A test's tier, golden or bounds are not allowed: a golden is a .png or .safetensors file of its own below the workflow's folder."},
 	{"F0801", "numerics", "precision is fp32 or bf16; device is cpu, cuda or auto; edition is diffusers or refiners."},
+	{"F0802", "lock", "What a workflow reads differs from what its lock pins, or the lock cannot be read."},
 	{"F0901", "not in this release", "The language has this block, and this release does not run it yet."},
 	{"F0999", "schema", "The file does not match the language's JSON schema."},
 }

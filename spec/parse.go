@@ -307,3 +307,15 @@ func (p *parser) outputs(v *Value) {
 		p.d.Outputs = append(p.d.Outputs, o)
 	}
 }
+
+// ParseData reads a file of plain data, such as a lock, by the language's rules for text, YAML and values. The value is nil when nothing could
+// be made of the text.
+func ParseData(file string, src []byte) (*Value, []Diagnostic) {
+	c := &collector{file: file}
+	src, ok := checkText(c, src)
+	if !ok {
+		return nil, Sort(c.list)
+	}
+	root := readYAML(c, src)
+	return root, Sort(c.list)
+}

@@ -121,6 +121,7 @@ func topics() []*cobra.Command {
 
   FLOW_CACHE_DIR  the cache's folder; else "flow" in the user's cache folder
   FLOW_MODELS     folders in which models are looked for too, as in PATH
+  CI              "true" holds runs to the workflow's lock, if it has one, as --locked does
   NO_COLOR        logs (-v) without colours
   TERM=dumb       no live line of progress: plain lines, as when piped`},
 		{Use: "exit-codes", Short: "What exit codes mean", Long: `  0    ok

@@ -84,7 +84,7 @@ func writeExample(parts []fs.FS, dir string) error {
 		}
 	}
 	for _, name := range missing {
-		if err := writeExampleFile(filepath.Join(dir, filepath.FromSlash(name)), files[name]); err != nil {
+		if err := writeFile(filepath.Join(dir, filepath.FromSlash(name)), files[name]); err != nil {
 			return err
 		}
 	}
@@ -119,8 +119,8 @@ func exampleFiles(parts []fs.FS) (map[string][]byte, error) {
 	return files, nil
 }
 
-// writeExampleFile writes one file: a temporary one, then a rename.
-func writeExampleFile(path string, data []byte) error {
+// writeFile writes one file: a temporary one, then a rename.
+func writeFile(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 func planCommand(a *app) *cobra.Command {
 	var f workflowFlags
+	var lf lockFlags
 	var asJSON, check bool
 	c := &cobra.Command{
 		Use:   "plan FILE",
@@ -33,6 +34,9 @@ files only, computes nothing and writes nothing.`,
 				return err
 			}
 			defer w.Close()
+			if err := a.hold(c.Context(), w, args[0], &lf, f.format, false); err != nil {
+				return err
+			}
 			rows := w.Explain()
 			if asJSON {
 				err = a.planJSON(nodes.Class(w.Plan.Precision), w.Plan.Edition, rows)
@@ -52,6 +56,7 @@ files only, computes nothing and writes nothing.`,
 	}
 	f.add(c)
 	f.addLowMemory(c)
+	lf.add(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "write the plan as JSON")
 	c.Flags().BoolVar(&check, "check", false, "exit with 3 if anything would run")
 	return c

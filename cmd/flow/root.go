@@ -48,7 +48,7 @@ last bit, on every machine; what has been computed is answered from the cache.
   flow validate FILE         say what is wrong with a file
 
 Each command has --help. Exit codes: 0 ok, 1 another picture than before, 2 the file or the
-command line is wrong, 3 plan --check found work, 4 the run failed, 130 interrupted.
+command line is wrong, 3 plan --check found work, 4 the run failed, 5 the lock differs, 130 interrupted.
 flow help language, environment and exit-codes say more.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -59,7 +59,7 @@ flow help language, environment and exit-codes say more.`,
 	c.SetErr(a.err)
 	c.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log what is done, on standard error")
 	c.AddCommand(runCommand(a), testCommand(a), showCommand(a), verifyCommand(a), validateCommand(a), planCommand(a), graphCommand(a), cacheCommand(a), schemaCommand(a),
-		kindsCommand(a), doctorCommand(a), versionCommand(a), exampleCommand(a), convertCommand(a), loraCommand(a), benchCommand(a))
+		kindsCommand(a), doctorCommand(a), versionCommand(a), exampleCommand(a), lockCommand(a), convertCommand(a), loraCommand(a), benchCommand(a))
 	c.AddCommand(topics()...)
 	c.SetFlagErrorFunc(flagError)
 	c.SetHelpCommand(helpCommand())

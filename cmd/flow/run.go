@@ -17,6 +17,7 @@ import (
 func runCommand(a *app) *cobra.Command {
 	var f workflowFlags
 	var asJSON, force, bare bool
+	var lf lockFlags
 	var out string
 	c := &cobra.Command{
 		Use:   "run FILE|PICTURE",
@@ -63,12 +64,16 @@ the current folder (or --out), over no file, after its plan is shown.`,
 				return err
 			}
 			defer w.Close()
+			if err := a.hold(c.Context(), w, args[0], &lf, f.format, true); err != nil {
+				return err
+			}
 			return a.execute(c.Context(), w, asJSON)
 		},
 	}
 	f.add(c)
 	f.addLowMemory(c)
 	c.Flags().BoolVar(&f.noPacked, "no-packed", false, "neither use nor make packed weights in the cache (the result is the same)")
+	lf.add(c)
 	c.Flags().BoolVar(&bare, "no-metadata", false, "write pictures that do not say what made them")
 	c.Flags().BoolVar(&asJSON, "json", false, "write events as lines of JSON on standard output")
 	c.Flags().BoolVar(&force, "force", false, "overwrite files that flow did not write")

@@ -23,13 +23,17 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the command as a user does: each script in a folder of its own, with a cache of its own, no HOME, the
-// small model below $FLOW_MODELS and the workflow tiny.flow.yaml.
+// small model below $FLOW_MODELS and the workflow tiny.flow.yaml with its lock.
 func TestScripts(t *testing.T) {
 	models, err := filepath.Abs("../../examples/castle")
 	if err != nil {
 		t.Fatal(err)
 	}
 	tiny, err := os.ReadFile("testdata/tiny.flow.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned, err := os.ReadFile("testdata/tiny.flow.lock")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +55,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("FLOW_CACHE_DIR", filepath.Join(e.WorkDir, ".flow-cache"))
 			e.Setenv("FLOW_MODELS", models)
 			e.Setenv("MODELS", models)
-			return os.WriteFile(filepath.Join(e.WorkDir, "tiny.flow.yaml"), tiny, 0o666)
+			return errors.Join(os.WriteFile(filepath.Join(e.WorkDir, "tiny.flow.yaml"), tiny, 0o666), os.WriteFile(filepath.Join(e.WorkDir, "tiny.flow.lock"), pinned, 0o666))
 		},
 	})
 }

@@ -25,6 +25,7 @@ var rules = map[string][]string{
 	"runtime":                      {"spec", "nodes", "runtime/...", "internal/provenance"},
 	"runtime/plan":                 {"spec", "nodes", "internal/program", "internal/safetext"},
 	"runtime/sched":                {"nodes", "internal/program", "runtime/plan", "runtime/cache", "runtime/event"},
+	"runtime/lock":                 {"spec", "nodes", "runtime/plan"},
 	"runtime/cache":                {},
 	"runtime/event":                {},
 	"workflows":                    {},

@@ -3,7 +3,6 @@ package sdxl
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/config"
 	"github.com/seed-8af8f8e1/flow/internal/weights"
@@ -13,7 +12,7 @@ import (
 type Autoencoder struct {
 	Config    *config.VAE
 	Component *weights.Component
-	files     io.Closer // nil where the model that it belongs to closes them
+	files     *weights.Model // nil where the model that it belongs to closes them
 }
 
 // Autoencoder gives the model's own autoencoder.
@@ -41,6 +40,14 @@ func OpenAutoencoder(path string, opt weights.Options) (*Autoencoder, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), files.Close())
 	}
 	return &Autoencoder{Config: v, Component: c, files: files}, nil
+}
+
+// Contents lists the files of an autoencoder that lies alone.
+func (a *Autoencoder) Contents() []*weights.Content {
+	if a.files == nil {
+		return nil
+	}
+	return a.files.Contents()
 }
 
 // Close unmaps the weights of an autoencoder that lies alone.

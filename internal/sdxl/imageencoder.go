@@ -65,6 +65,9 @@ func (e *Encoder) configure(path string) (err error) {
 // Weights is the encoder as a source for programs.
 func (e *Encoder) Weights() *weights.Bundle { return weights.NewBundle(e.Component) }
 
+// Contents lists the encoder's files.
+func (e *Encoder) Contents() []*weights.Content { return e.files.Contents() }
+
 // Close unmaps the weights.
 func (e *Encoder) Close() error { return e.files.Close() }
 

@@ -40,6 +40,9 @@ func OpenImageAdapter(path, name string, u *config.UNet) (*ImageAdapter, error) 
 	return a, nil
 }
 
+// Contents lists the adapter's files.
+func (a *ImageAdapter) Contents() []*weights.Content { return a.files.Contents() }
+
 // Close unmaps the weights.
 func (a *ImageAdapter) Close() error { return a.files.Close() }
 

@@ -25,12 +25,14 @@ func OpenAlone(path, name string, opt Options) (*Model, error) {
 	m := &Model{path: abs, files: make(map[string]*File), parts: make(map[string]*Component)}
 	if info.IsDir() {
 		m.layout = &lonePart{folder{path: abs, variant: opt.Variant}, name}
+		m.track()
 		return m, nil
 	}
 	if opt.Variant != "" {
 		return nil, &Error{File: abs, Problem: fmt.Sprintf("a single file has no variant %q", opt.Variant), Hint: "leave variant out"}
 	}
 	m.layout = &loneFile{lonePart{folder{path: abs}, name}, opt.Attentions}
+	m.track()
 	return m, nil
 }
 
@@ -49,7 +51,7 @@ func (d *loneFile) component(m *Model, name string) (*Component, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := readObject(filepath.Join(filepath.Dir(d.path), "config.json"))
+	config, err := d.ledger.object(filepath.Join(filepath.Dir(d.path), "config.json"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ type File struct {
 	path     string
 	stamp    FileStamp
 	mapping  []byte // the whole file
+	data     int64  // where the tensors of a safetensors file begin; 0 for torch's
 	metadata map[string]string
 	names    []string // by offset
 	tensors  map[string]RawTensor
@@ -101,7 +102,8 @@ func headerError(path string, err error) error {
 
 // index makes the table of tensors.
 func (f *File) index(h *header) {
-	data := f.mapping[8+len(h.raw):]
+	f.data = int64(8 + len(h.raw))
+	data := f.mapping[f.data:]
 	f.names = make([]string, 0, len(h.entries))
 	f.tensors = make(map[string]RawTensor, len(h.entries))
 	for i := range h.entries {

@@ -17,6 +17,7 @@ import (
 type folder struct {
 	path    string
 	variant string
+	ledger  *ledger
 }
 
 // component opens one of the folder's components.
@@ -28,7 +29,7 @@ func (d *folder) component(m *Model, name string) (*Component, error) {
 func (d *folder) componentIn(m *Model, name, dir string) (*Component, error) {
 	c := newComponent(name, dir)
 	var err error
-	if c.Config, err = readObject(filepath.Join(dir, "config.json")); err != nil {
+	if c.Config, err = d.ledger.object(filepath.Join(dir, "config.json")); err != nil {
 		return nil, err
 	}
 	sel, err := findWeights(dir, formatsOf(name), d.variant)
@@ -44,7 +45,7 @@ func (d *folder) componentIn(m *Model, name, dir string) (*Component, error) {
 
 // configuration reads a component's config.json.
 func (d *folder) configuration(name string) ([]byte, error) {
-	return readObject(filepath.Join(d.path, name, "config.json"))
+	return d.ledger.object(filepath.Join(d.path, name, "config.json"))
 }
 
 // addFile adds the tensors of a file to c: all, or those that only asks for.
@@ -77,7 +78,7 @@ func (m *Model) addShards(c *Component, path string) error {
 	var index struct {
 		Map map[string]string `json:"weight_map"`
 	}
-	if _, err := readJSON(path, &index); err != nil {
+	if _, err := m.ledger.json(path, &index); err != nil {
 		return err
 	}
 	if len(index.Map) == 0 || len(index.Map) > maxTensors {
@@ -210,7 +211,7 @@ func (d *folder) tokenizer(name string) (map[string][]byte, error) {
 		if file == fastTokenizer && files["vocab.json"] != nil {
 			continue
 		}
-		data, err := readSmall(filepath.Join(d.path, name, file))
+		data, err := d.ledger.small(filepath.Join(d.path, name, file))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -226,5 +227,5 @@ func (d *folder) tokenizer(name string) (map[string][]byte, error) {
 }
 
 func (d *folder) scheduler() ([]byte, error) {
-	return readObject(filepath.Join(d.path, "scheduler", "scheduler_config.json"))
+	return d.ledger.object(filepath.Join(d.path, "scheduler", "scheduler_config.json"))
 }

@@ -31,6 +31,7 @@ type Options struct {
 type Model struct {
 	path   string
 	layout layout
+	ledger ledger
 
 	mu    sync.Mutex
 	files map[string]*File
@@ -59,16 +60,18 @@ func Open(path string, opt Options) (*Model, error) {
 			return nil, err
 		}
 		m.layout = r
+		m.track()
 		return m, nil
 	}
 	if info.IsDir() && opt.Config != "" {
 		return nil, &Error{File: path, Problem: "a diffusers folder has its own configuration", Hint: "leave config out"}
 	}
 	if info.IsDir() {
-		if err := checkIndex(filepath.Join(path, "model_index.json")); err != nil {
+		if err := m.checkIndex(filepath.Join(path, "model_index.json")); err != nil {
 			return nil, err
 		}
 		m.layout = &folder{path: path, variant: opt.Variant}
+		m.track()
 		return m, nil
 	}
 	if err := noVariant(path, opt); err != nil {
@@ -81,6 +84,7 @@ func Open(path string, opt Options) (*Model, error) {
 	if m.layout, err = ofFile(f, opt.Config); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
+	m.track()
 	return m, nil
 }
 
@@ -102,11 +106,11 @@ func noVariant(path string, opt Options) error {
 }
 
 // checkIndex makes sure that a folder holds an SDXL pipeline.
-func checkIndex(path string) error {
+func (m *Model) checkIndex(path string) error {
 	var index struct {
 		Class string `json:"_class_name"`
 	}
-	if _, err := readJSON(path, &index); err != nil {
+	if _, err := m.ledger.json(path, &index); err != nil {
 		return err
 	}
 	if !strings.HasPrefix(index.Class, "StableDiffusionXL") {

@@ -16,8 +16,10 @@ func OpenPart(path, name string, opt Options) (*Model, error) {
 	if err != nil {
 		return nil, &Error{File: path, Problem: "cannot open the model", Err: err}
 	}
-	return &Model{path: abs, layout: &lonePart{folder{path: abs, variant: opt.Variant}, name},
-		files: make(map[string]*File), parts: make(map[string]*Component)}, nil
+	m := &Model{path: abs, layout: &lonePart{folder{path: abs, variant: opt.Variant}, name},
+		files: make(map[string]*File), parts: make(map[string]*Component)}
+	m.track()
+	return m, nil
 }
 
 func isFile(path string) bool {
@@ -39,7 +41,7 @@ func (d *lonePart) component(m *Model, name string) (*Component, error) {
 	if name != d.name {
 		return nil, &Error{File: d.path, Problem: fmt.Sprintf("is a %s alone and has no %s", d.name, name)}
 	}
-	whole := folder{path: filepath.Dir(d.path), variant: d.variant}
+	whole := folder{path: filepath.Dir(d.path), variant: d.variant, ledger: d.ledger}
 	return whole.componentIn(m, name, d.path)
 }
 
@@ -59,7 +61,7 @@ func (m *Model) ForceZeros() (bool, error) {
 	var index struct {
 		Force *bool `json:"force_zeros_for_empty_prompt"`
 	}
-	if _, err := readJSON(filepath.Join(d.path, "model_index.json"), &index); err != nil {
+	if _, err := m.ledger.json(filepath.Join(d.path, "model_index.json"), &index); err != nil {
 		return false, err
 	}
 	return index.Force == nil || *index.Force, nil

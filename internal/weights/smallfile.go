@@ -1,7 +1,6 @@
 package weights
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,22 +30,4 @@ func readSmall(path string) ([]byte, error) {
 		return nil, &Error{File: path, Problem: fmt.Sprintf("more than %d bytes are not accepted", maxSmallFile), Hint: "is this the right file?"}
 	}
 	return data, nil
-}
-
-// readJSON reads a small file into dst and gives its bytes.
-func readJSON(path string, dst any) ([]byte, error) {
-	data, err := readSmall(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(data, dst); err != nil {
-		return nil, &Error{File: path, Problem: "not the JSON that it should be", Err: err}
-	}
-	return data, nil
-}
-
-// readObject reads a small file that must hold a JSON object.
-func readObject(path string) ([]byte, error) {
-	var object map[string]json.RawMessage
-	return readJSON(path, &object)
 }

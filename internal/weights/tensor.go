@@ -17,6 +17,7 @@ type Tensor struct {
 	Shape  []int
 	file   *File
 	source string // name in the file
+	kept   bool   // name, shape and elements are those of the file
 	view   func() ([]byte, error)
 	copied bool // view makes a copy
 }
@@ -84,6 +85,7 @@ func newTensor(f *File, source string, target keymap.Target) (*Tensor, error) {
 	t.view = func() ([]byte, error) { return raw.Data, nil }
 	switch target.Transform {
 	case keymap.Keep:
+		t.kept = t.Name == source
 	case keymap.Squeeze:
 		for len(t.Shape) > 2 && t.Shape[len(t.Shape)-1] == 1 {
 			t.Shape = t.Shape[:len(t.Shape)-1]

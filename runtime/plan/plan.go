@@ -17,7 +17,7 @@ type Plan struct {
 	Outputs   []Output
 	Precision program.Precision
 	Edition   string
-	Device    string // "cpu", "cuda" or "auto"
+	Device    string // "cpu" or "cuda": what "auto" became
 }
 
 // Step is one node.
@@ -75,6 +75,7 @@ type Options struct {
 	Device    string
 	Edition   string
 	Test      string // the name of a test, whose parameters count instead of Overrides, and whose expectations are planned for instead of the outputs
+	Auto      string // what the device "auto" is on this machine; empty for "cpu"
 }
 
 // Build makes the graph. All diagnostics of file, parameters, kinds and types come together;
@@ -90,6 +91,9 @@ func Build(doc *spec.Document, diags []spec.Diagnostic, opt Options) (*Plan, []s
 	diags = append(diags, doc.Bind(opt.Overrides)...)
 	b := &builder{doc: doc, opt: opt, diags: diags, most: len(diags) + maxDiagnostics, byName: make(map[string]*Step), inputs: make(map[*Step][]nodes.Input)}
 	p := &Plan{Doc: doc, Device: or(opt.Device, doc.Device.Text), Edition: or(opt.Edition, doc.Edition.Text)}
+	if p.Device == "auto" {
+		p.Device = or(opt.Auto, "cpu")
+	}
 	if or(opt.Precision, doc.Precision.Text) == "bf16" {
 		p.Precision = program.BF16
 	}

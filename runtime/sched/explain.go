@@ -81,7 +81,7 @@ func (e *explainer) ask(live nodes.Live, component string) known {
 	p := part{live, component}
 	k, ok := e.known[p]
 	if !ok {
-		k.digest, k.unread, k.ok = live.Known(component, memo{e.store})
+		k.digest, k.unread, k.ok = live.Known(component, cache.Memos(e.store))
 		e.known[p] = k
 	}
 	return k

@@ -161,7 +161,7 @@ func (r *run) identify(ctx context.Context, t *task) error {
 		}
 	}
 	live := t.step.LiveInputs()
-	memo := memo{r.opt.Store}
+	memo := cache.Memos(r.opt.Store)
 	var unread int64
 	for _, use := range t.step.Plan.Uses {
 		for _, c := range use.Components {
@@ -203,12 +203,3 @@ func (t *task) adopt(rec *cache.Record) error {
 	t.record, t.digests, t.steps = rec, digests, recordedSteps(rec)
 	return nil
 }
-
-// memo lets the store remember digests of files.
-type memo struct{ store cache.Store }
-
-// Get implements nodes.Memo.
-func (m memo) Get(key string) ([]byte, bool) { return m.store.GetMemo(key) }
-
-// Put implements nodes.Memo.
-func (m memo) Put(key string, value []byte) { m.store.PutMemo(key, value) }

@@ -182,5 +182,8 @@ func (a *Adapter) Merged(component string) int64 {
 // Components lists what the LoRA changes, sorted.
 func (a *Adapter) Components() []string { return slices.Sorted(maps.Keys(a.parts)) }
 
+// Contents lists the LoRA's file.
+func (a *Adapter) Contents() []*weights.Content { return []*weights.Content{a.file.file.Content()} }
+
 // Close unmaps the file.
 func (a *Adapter) Close() error { return a.file.Close() }

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
+	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
+	"github.com/seed-8af8f8e1/flow/runtime/cache"
+	"github.com/seed-8af8f8e1/flow/runtime/lock"
+	"github.com/seed-8af8f8e1/flow/spec"
+)
+
+func lockCommand(a *app) *cobra.Command {
+	var f workflowFlags
+	var check bool
+	c := &cobra.Command{
+		Use:   "lock FILE",
+		Short: "Pin what a workflow reads: write FILE's lock",
+		Long: `Writes castle.flow.lock beside castle.flow.yaml: the content of each file of each model and
+of each input file, the versions of the kinds, and the numerics as they were resolved. Nothing
+of what a run makes is in it, and no time. flow run --locked holds a run to it; with CI=true
+that is the default. Files that have not changed since they were last hashed are not read again.`,
+		Example: "  flow lock castle.flow.yaml\n  flow lock castle.flow.yaml --check",
+		Args:    takes(1, 1, "one FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			a.readOnly = check
+			opt, diags, err := a.options(args[0], &f)
+			if err != nil {
+				return err
+			}
+			w, err := a.read(c.Context(), args[0], &f, opt, diags, false)
+			if err != nil {
+				return err
+			}
+			defer w.Close()
+			return a.lock(c.Context(), w, args[0], check)
+		},
+	}
+	f.add(c)
+	c.Flags().BoolVar(&check, "check", false, "write nothing; exit with 5 if the lock is not what would be written")
+	return c
+}
+
+// lock writes a workflow's lock, or compares it with what would be written.
+func (a *app) lock(ctx context.Context, w *flowruntime.Workflow, file string, check bool) error {
+	path := lock.Path(file)
+	l := lock.Of(w.Plan)
+	m := cache.Memos(a.openStore())
+	if n := l.Unread(m, true); n > 64<<20 {
+		fmt.Fprintf(a.err, "hashing %s\n", humanize.Bytes(uint64(n)))
+	}
+	if err := l.Fill(ctx, m, true); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return &exitError{exitRun, err.Error()}
+	}
+	text := l.Encode()
+	old, err := os.ReadFile(path)
+	switch {
+	case err == nil && string(old) == string(text):
+		fmt.Fprintln(a.out, path+": ok")
+		return nil
+	case check && errors.Is(err, fs.ErrNotExist):
+		return &exitError{exitDiffers, fmt.Sprintf("there is no %s; write it: flow lock %s", safetext.Line(path), safetext.Line(file))}
+	case check:
+		return a.checkWhole(ctx, w, path)
+	case err == nil && !ours(old):
+		return &exitError{exitRun, fmt.Sprintf("%s is there and is no lock; rename one of the two files", safetext.Line(path))}
+	}
+	if err := writeFile(path, text); err != nil {
+		return &exitError{exitRun, err.Error()}
+	}
+	fmt.Fprintln(a.out, path)
+	return nil
+}
+
+// ours says whether a file begins as a lock does, so that nothing else is overwritten.
+func ours(text []byte) bool {
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			return strings.HasPrefix(line, "lock:")
+		}
+	}
+	return true
+}
+
+// checkWhole says how a lock is not what would be written.
+func (a *app) checkWhole(ctx context.Context, w *flowruntime.Workflow, path string) error {
+	l, diags := lock.Read(path)
+	if l == nil {
+		return a.refuse(diags, path, "text", exitFile)
+	}
+	diags, err := l.Check(ctx, w.Plan, cache.Memos(a.openStore()))
+	if err != nil {
+		return &exitError{exitRun, err.Error()}
+	}
+	if len(diags) == 0 {
+		return &exitError{exitDiffers, path + " pins what is there, and is not written as flow lock writes it"}
+	}
+	return a.refuse(diags, path, "text", exitDiffers)
+}
+
+// refuse shows diagnostics and ends with a code.
+func (a *app) refuse(diags []spec.Diagnostic, file, format string, code int) error {
+	if err := a.show(a.err, diags, format, file); err != nil {
+		return err
+	}
+	return &exitError{code, ""}
+}
+
+// lockFlags say how a command treats the workflow's lock.
+type lockFlags struct {
+	locked, offline bool
+	command         *cobra.Command
+}
+
+func (f *lockFlags) add(c *cobra.Command) {
+	f.command = c
+	c.Flags().BoolVar(&f.locked, "locked", false, "what differs from the workflow's lock is an error (default where CI=true and there is a lock; --locked=false)")
+	c.Flags().BoolVar(&f.offline, "offline", false, "never use the network; flow never does, whatever this says")
+}
+
+// hold compares a workflow with its lock. With --locked what differs is an error, without it a warning, as is a lock that is not there. Files
+// are hashed, where that is not remembered, only with --locked and if hash says so.
+func (a *app) hold(ctx context.Context, w *flowruntime.Workflow, file string, f *lockFlags, format string, hash bool) error {
+	path := lock.Path(file)
+	_, err := os.Stat(path)
+	locked := f.locked
+	if !f.command.Flags().Changed("locked") && strings.EqualFold(os.Getenv("CI"), "true") {
+		locked = err == nil
+	}
+	if err != nil {
+		how := fmt.Sprintf("there is no %s: what the workflow reads is not pinned; write it: flow lock %s", safetext.Line(path), safetext.Line(file))
+		if locked {
+			return &exitError{exitDiffers, how}
+		}
+		if hash {
+			fmt.Fprintln(a.err, "warning:", how)
+		}
+		return nil
+	}
+	l, diags := lock.Read(path)
+	if l == nil {
+		return a.refuse(diags, path, format, exitFile)
+	}
+	memo := cache.Memos(a.openStore())
+	var unread int64
+	if locked && hash {
+		diags, err = l.Check(ctx, w.Plan, memo)
+		if err != nil && ctx.Err() != nil {
+			return ctx.Err()
+		} else if err != nil {
+			return &exitError{exitRun, err.Error()}
+		}
+	} else {
+		diags, unread = l.Look(w.Plan, memo)
+	}
+	if locked && len(diags) > 0 {
+		return a.refuse(diags, path, format, exitDiffers)
+	}
+	for i := range diags {
+		diags[i].Severity = spec.Warning
+	}
+	if locked && unread > 0 {
+		fmt.Fprintf(a.err, "warning: %s of files are not held to %s: they are not hashed yet; flow run --locked hashes them\n", humanize.Bytes(uint64(unread)), safetext.Line(path))
+	}
+	if len(diags) > 0 {
+		return a.show(a.err, diags, format, path)
+	}
+	return nil
+}

@@ -1,0 +1,35 @@
+package nodes
+
+import "context"
+
+// FileSum identifies the content of a file. Header and Tensors, where a file has both, tell as much as SHA256 and are found quicker:
+// the digest of what stands before a safetensors file's tensors, and that of the sorted digests of its tensors.
+type FileSum struct{ SHA256, Header, Tensors Digest }
+
+// Content is a file that a live value was opened from.
+type Content interface {
+	Path() string // absolute
+	Size() int64
+	// Known is what m has of the sum; else the number of bytes to read. whole asks for SHA256 where the rest tells as much.
+	Known(m Memo, whole bool) (sum FileSum, unread int64, ok bool)
+	// Sum is the sum, which may take reading the file.
+	Sum(ctx context.Context, m Memo, whole bool) (FileSum, error)
+}
+
+// Opened is a live value that lists the files from which its node has opened it, by the argument that names them. Those of
+// its live inputs are not among them.
+type Opened interface {
+	Contents() map[string][]Content
+}
+
+// Part is one thing of which the digest of a component is made.
+type Part struct {
+	Argument string // of the node, that names the file
+	What     string // such as "weights" or "configuration"
+	Digest   Digest
+}
+
+// Traced is a live value that tells of what its node adds to a component, as far as m knows it.
+type Traced interface {
+	Trace(component string, m Memo) []Part
+}

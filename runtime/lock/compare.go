@@ -1,0 +1,141 @@
+package lock
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/seed-8af8f8e1/flow/nodes"
+	"github.com/seed-8af8f8e1/flow/runtime/plan"
+	"github.com/seed-8af8f8e1/flow/spec"
+)
+
+// Check says in what a plan differs from the lock, each at its line in the lock. Files that memo does not know are read.
+func (l *Lock) Check(ctx context.Context, p *plan.Plan, memo nodes.Memo) ([]spec.Diagnostic, error) {
+	now := Of(p)
+	if err := now.Fill(ctx, memo, false); err != nil {
+		return nil, err
+	}
+	return l.differences(now, p.Doc.File), nil
+}
+
+// Look is Check without reading: files that memo does not know are held to their sizes. unread is the number of bytes of these.
+func (l *Lock) Look(p *plan.Plan, memo nodes.Memo) (diags []spec.Diagnostic, unread int64) {
+	now := Of(p)
+	unread = now.recall(memo)
+	return l.differences(now, p.Doc.File), unread
+}
+
+// comparison collects differences.
+type comparison struct {
+	lock     *Lock
+	workflow string
+	diags    []spec.Diagnostic
+}
+
+func (c *comparison) add(at spec.Pos, hint, format string, args ...any) {
+	if hint == "" {
+		hint = "if that is meant, write the lock anew: flow lock " + c.workflow
+	}
+	c.diags = append(c.diags, spec.Diagnostic{File: c.lock.file, Pos: at, Code: code, Message: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+func (l *Lock) differences(now *Lock, workflow string) []spec.Diagnostic {
+	c := &comparison{lock: l, workflow: workflow}
+	for _, x := range []struct {
+		name      string
+		at        spec.Pos
+		want, got string
+	}{{"numerics class", l.class, l.Class, now.Class}, {"device", l.device, l.Device, now.Device}, {"edition", l.edition, l.Edition, now.Edition}} {
+		if x.want != x.got {
+			c.add(x.at, "", "the lock pins the %s %s, and this run has %s", x.name, x.want, x.got)
+		}
+	}
+	for _, k := range now.Kinds {
+		if !slices.Contains(l.Kinds, k) {
+			c.add(l.pos, "", "the lock does not have the kind %s", k)
+		}
+	}
+	for _, k := range l.Kinds {
+		if !slices.Contains(now.Kinds, k) {
+			c.add(l.kindPos[k], "", "the lock pins the kind %s, which the workflow does not use", spec.Quote(k))
+		}
+	}
+	c.block("model", l.Models, now.Models)
+	c.block("file", l.Files, now.Files)
+	return spec.Sort(c.diags)
+}
+
+// block compares models or files by name.
+func (c *comparison) block(what string, want, got []*Pinned) {
+	for _, g := range got {
+		if i := slices.IndexFunc(want, func(w *Pinned) bool { return w.Name == g.Name }); i < 0 {
+			c.add(c.lock.pos, "", "the lock does not have the %s %q", what, g.Name)
+		} else {
+			c.pinned(what, want[i], g)
+		}
+	}
+	for _, w := range want {
+		if !slices.ContainsFunc(got, func(g *Pinned) bool { return w.Name == g.Name }) {
+			c.add(w.pos, "", "the lock pins the %s %s, which the workflow does not read", what, spec.Quote(w.Name))
+		}
+	}
+}
+
+// pinned compares the files of one model, or one file.
+func (c *comparison) pinned(what string, want, got *Pinned) {
+	name := func(e *Entry) string {
+		if e.Name == "" {
+			return fmt.Sprintf("%s %q", what, got.Name)
+		}
+		return fmt.Sprintf("%s of %s %q", spec.Quote(e.Name), what, got.Name)
+	}
+	for i := range got.Entries {
+		g := &got.Entries[i]
+		k := slices.IndexFunc(want.Entries, func(w Entry) bool { return w.Name == g.Name })
+		if k < 0 {
+			c.add(want.pos, "", "the lock does not have %s, which is read", name(g))
+			continue
+		}
+		w := &want.Entries[k]
+		if how := w.difference(g); how != "" {
+			c.add(w.pos, "", "%s is not what the lock pins: %s", name(g), how)
+		}
+	}
+	for i := range want.Entries {
+		w := &want.Entries[i]
+		if !slices.ContainsFunc(got.Entries, func(g Entry) bool { return w.Name == g.Name }) {
+			c.add(w.pos, "", "the lock pins %s, which is not read", name(w))
+		}
+	}
+}
+
+// difference says how g is not what w pins; empty if it is, or is not known.
+func (w *Entry) difference(g *Entry) string {
+	zero := nodes.Digest{}
+	a, b := w.Sum, g.Sum
+	same := w.Size == g.Size
+	how := fmt.Sprintf("%d bytes in place of %d", g.Size, w.Size)
+	switch {
+	case b.SHA256 != zero:
+		if same = same && a.SHA256 == b.SHA256; w.Size == g.Size {
+			how = fmt.Sprintf("sha256 %s in place of %s", short(b.SHA256), short(a.SHA256))
+		}
+	case b.Header != zero:
+		if same = same && a.Header == b.Header && a.Tensors == b.Tensors; w.Size == g.Size {
+			how = fmt.Sprintf("tensors %s in place of %s", short(b.Tensors), short(a.Tensors))
+			if a.Tensors == b.Tensors {
+				how = fmt.Sprintf("header %s in place of %s", short(b.Header), short(a.Header))
+			}
+		}
+	}
+	if same {
+		return ""
+	}
+	if a.Tensors == b.Tensors && a.Tensors != zero {
+		how += "; its tensors are the same, so that it gives the same pictures unless its metadata count"
+	}
+	return how
+}
+
+func short(d nodes.Digest) string { return d.String()[:12] }
