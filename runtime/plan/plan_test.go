@@ -41,8 +41,11 @@ func TestBuild(t *testing.T) {
 		}
 	}
 	over := mustBuild(t, castle, func(o *Options) { o.Precision, o.Edition, o.Device = "fp32", "refiners", "auto" })
-	if over.Precision != program.F32 || over.Edition != "refiners" || over.Device != "auto" {
+	if over.Precision != program.F32 || over.Edition != "refiners" || over.Device != "cpu" {
 		t.Errorf("overridden numerics %v %v %v", over.Precision, over.Edition, over.Device)
+	}
+	if there := mustBuild(t, castle, func(o *Options) { o.Device, o.Auto = "auto", "cuda" }); there.Device != "cuda" {
+		t.Errorf("auto became %s", there.Device)
 	}
 }
 
