@@ -110,19 +110,19 @@ func (c *comparison) pinned(what string, want, got *Pinned) {
 	}
 }
 
-// difference says how g is not what w pins; empty if it is, or is not known.
-func (w *Entry) difference(g *Entry) string {
+// difference says how g is not what e pins; empty if it is, or is not known.
+func (e *Entry) difference(g *Entry) string {
 	zero := nodes.Digest{}
-	a, b := w.Sum, g.Sum
-	same := w.Size == g.Size
-	how := fmt.Sprintf("%d bytes in place of %d", g.Size, w.Size)
+	a, b := e.Sum, g.Sum
+	same := e.Size == g.Size
+	how := fmt.Sprintf("%d bytes in place of %d", g.Size, e.Size)
 	switch {
 	case b.SHA256 != zero:
-		if same = same && a.SHA256 == b.SHA256; w.Size == g.Size {
+		if same = same && a.SHA256 == b.SHA256; e.Size == g.Size {
 			how = fmt.Sprintf("sha256 %s in place of %s", short(b.SHA256), short(a.SHA256))
 		}
 	case b.Header != zero:
-		if same = same && a.Header == b.Header && a.Tensors == b.Tensors; w.Size == g.Size {
+		if same = same && a.Header == b.Header && a.Tensors == b.Tensors; e.Size == g.Size {
 			how = fmt.Sprintf("tensors %s in place of %s", short(b.Tensors), short(a.Tensors))
 			if a.Tensors == b.Tensors {
 				how = fmt.Sprintf("header %s in place of %s", short(b.Header), short(a.Header))
