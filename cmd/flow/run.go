@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
+	"github.com/seed-8af8f8e1/flow/internal/report"
 	"github.com/seed-8af8f8e1/flow/internal/ui"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
@@ -18,7 +19,7 @@ func runCommand(a *app) *cobra.Command {
 	var f workflowFlags
 	var asJSON, force, bare bool
 	var lf lockFlags
-	var out string
+	var out, page string
 	c := &cobra.Command{
 		Use:   "run FILE|PICTURE",
 		Short: "Render a workflow's pictures",
@@ -55,6 +56,10 @@ the current folder (or --out), over no file, after its plan is shown.`,
 				opt.Folder = out
 			}
 			opt.Sink = sink
+			var seen *report.Run
+			if page != "" {
+				seen = watch(&opt)
+			}
 			if !bare {
 				opt.Release = release()
 			}
@@ -67,13 +72,22 @@ the current folder (or --out), over no file, after its plan is shown.`,
 			if err := a.hold(c.Context(), w, args[0], &lf, f.format, true); err != nil {
 				return err
 			}
-			return a.execute(c.Context(), w, asJSON)
+			if seen != nil {
+				planned(seen, w.Plan, w.Explain(), gives(opt.Overrides))
+				pictured(seen, w.Plan)
+			}
+			err = a.execute(c.Context(), w, asJSON)
+			if seen != nil {
+				err = errors.Join(err, writeRun(page, seen))
+			}
+			return err
 		},
 	}
 	f.add(c)
 	f.addLowMemory(c)
 	c.Flags().BoolVar(&f.noPacked, "no-packed", false, "neither use nor make packed weights in the cache (the result is the same)")
 	lf.add(c)
+	c.Flags().StringVar(&page, "report", "", "write a page (HTML) about the run: pictures, graph, times, steps, parameters")
 	c.Flags().BoolVar(&bare, "no-metadata", false, "write pictures that do not say what made them")
 	c.Flags().BoolVar(&asJSON, "json", false, "write events as lines of JSON on standard output")
 	c.Flags().BoolVar(&force, "force", false, "overwrite files that flow did not write")

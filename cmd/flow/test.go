@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
+	"github.com/seed-8af8f8e1/flow/internal/report"
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/internal/trial"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
@@ -25,7 +26,8 @@ import (
 // testFlags are the flags of flow test.
 type testFlags struct {
 	workflowFlags
-	tier, run, update, junit string
+	tier, run, update, junit, report string
+	watched                          *report.Run // of the test that runs
 }
 
 // Values of flags of flow test.
@@ -51,7 +53,7 @@ goldens and still fails, and flow test accept takes these. With CI=true no golde
 Exit codes: 0 all passed, 1 a test failed, 2 a file is wrong, 4 a run failed, 5 a lock or a golden is
 missing or not what it says.`,
 		Example: `  flow test castle.flow.yaml
-  flow test examples/... --junit junit.xml
+  flow test examples/... --junit junit.xml --report report.html
   flow test castle.flow.yaml --update=stage && flow test accept castle.flow.yaml`,
 		Args: takes(1, 0, "a FILE or DIR/..., or several"),
 		RunE: func(c *cobra.Command, args []string) error { return a.test(c.Context(), args, &f) },
@@ -63,6 +65,7 @@ missing or not what it says.`,
 	fs.StringVar(&f.update, "update", "", "write the goldens of what failed; stage: as .new files")
 	fs.Lookup("update").NoOptDefVal = updateModes[0]
 	fs.StringVar(&f.junit, "junit", "", "write JUnit XML to this file")
+	fs.StringVar(&f.report, "report", "", "write a page (HTML) that shows what is expected, what was made and where they differ")
 	_ = c.RegisterFlagCompletionFunc("tier", cobra.FixedCompletions(tierNames, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("update", cobra.FixedCompletions(updateModes, cobra.ShellCompDirectiveNoFileComp))
 	c.AddCommand(acceptCommand(a))
@@ -109,7 +112,11 @@ func (a *app) test(ctx context.Context, args []string, f *testFlags) error {
 	if err != nil {
 		return err
 	}
-	opt.End = func(t *trial.Test) { a.testLine(t) }
+	seen := make(map[*trial.Test]*report.Run)
+	opt.End = func(t *trial.Test) {
+		a.testLine(t)
+		seen[t] = f.watched
+	}
 	done, err := trial.Run(ctx, files, *opt)
 	if err != nil {
 		return err
@@ -118,7 +125,7 @@ func (a *app) test(ctx context.Context, args []string, f *testFlags) error {
 	if err != nil {
 		return &exitError{exitRun, err.Error()}
 	}
-	if err := a.tell(f, files, done, left); err != nil {
+	if err := a.tell(f, files, done, left, seen); err != nil {
 		return err
 	}
 	switch trial.Worst(done) {
@@ -158,6 +165,9 @@ func (a *app) trial(args []string, f *testFlags) (*trial.Options, error) {
 		o.Store = cache.Scoped(o.Store, "test "+build)
 		if terminalWidth(a.err) != nil || a.verbose {
 			o.Sink = a.sink(false)
+		}
+		if f.report != "" {
+			f.watched = watch(&o)
 		}
 		return o, err
 	}

@@ -144,13 +144,17 @@ type Verdict struct {
 	Holds    bool
 }
 
+// Wants is the bound in words: "at least 0.98".
+func (v Verdict) Wants() string {
+	if AtLeast(v.Bound.Name) {
+		return "at least " + v.Bound.Text
+	}
+	return "at most " + v.Bound.Text
+}
+
 // String is the verdict as it is shown: "ssim 0.91, wants at least 0.98".
 func (v Verdict) String() string {
-	word := "at most"
-	if AtLeast(v.Bound.Name) {
-		word = "at least"
-	}
-	return fmt.Sprintf("%s %s, wants %s %s", v.Bound.Name, Number(v.Measured), word, v.Bound.Text)
+	return fmt.Sprintf("%s %s, wants %s", v.Bound.Name, Number(v.Measured), v.Wants())
 }
 
 // Number writes a measured value for people.

@@ -23,6 +23,8 @@ type Graph struct {
 type Node struct {
 	Name, Kind string
 	Output     bool
+	// Mark is a class that an SVG gives the box, of small letters; Note is a third line in it.
+	Mark, Note string
 }
 
 // Edge goes from one box to another, with the type that flows along.
@@ -53,7 +55,7 @@ func Of(p *plan.Plan) Graph {
 func Write(w io.Writer, form string, g Graph) error {
 	nodes := make([]Node, 0, len(g.Nodes))
 	for _, n := range g.Nodes {
-		nodes = append(nodes, Node{safetext.Line(n.Name), safetext.Line(n.Kind), n.Output})
+		nodes = append(nodes, n.safe())
 	}
 	g.Nodes = nodes
 	var s string
@@ -63,12 +65,34 @@ func Write(w io.Writer, form string, g Graph) error {
 	case "dot":
 		s = dot(g)
 	case "svg":
-		s = svg(g)
+		s = svg(g, Style)
 	default:
 		return fmt.Errorf("there is no form %q; it is one of %s", form, strings.Join(Forms, ", "))
 	}
 	_, err := io.WriteString(w, s)
 	return err
+}
+
+// safe is the node with texts that do nothing but stand there.
+func (n Node) safe() Node {
+	n.Name, n.Kind, n.Note = safetext.Line(n.Name), safetext.Line(n.Kind), safetext.Line(n.Note)
+	n.Mark = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' {
+			return r
+		}
+		return -1
+	}, n.Mark)
+	return n
+}
+
+// Inline draws the graph as SVG for a page whose style sheet has [Style].
+func Inline(g Graph) string {
+	nodes := make([]Node, 0, len(g.Nodes))
+	for _, n := range g.Nodes {
+		nodes = append(nodes, n.safe())
+	}
+	g.Nodes = nodes
+	return svg(g, "")
 }
 
 func mermaid(g Graph) string {

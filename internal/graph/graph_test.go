@@ -82,7 +82,7 @@ func TestSVGIsXMLAndBoxesDoNotOverlap(t *testing.T) {
 			}
 		}
 	}
-	boxes, w, h := place(g)
+	boxes, w, h := place(g, boxHeight)
 	for i, a := range boxes {
 		if a.x+a.w > w || a.y+boxHeight > h {
 			t.Errorf("box %d leaves the drawing", i)

@@ -1,5 +1,7 @@
 package report
 
+import "github.com/seed-8af8f8e1/flow/internal/safetext"
+
 // Param is a resolved parameter; Given says that it was given from outside, or by the test.
 type Param struct {
 	Name, Value string
@@ -19,6 +21,7 @@ type Divergence struct {
 type Kept struct {
 	Step   int
 	Cosine float64
+	MaxAbs float64
 	Within bool
 }
 
@@ -41,6 +44,7 @@ type Test struct {
 	Class, Edition        string
 	Params                []Param
 	Expected              []*Expected
+	Run                   *Run // what the run went through; nil where it did not run
 }
 
 // Expected is one expectation of a test.
@@ -55,6 +59,7 @@ type Expected struct {
 	Measures       []Measure
 	Want, Got      []byte // pictures, as PNG; nil for what is none
 	Heat           []byte // where they differ, as PNG
+	HeatMost       int    // the difference at the end of the heat map's scale
 	Where          Divergence
 }
 
@@ -77,11 +82,15 @@ func (t *Test) Causes() []Cause {
 		if x.State != Failed && x.State != Errored {
 			continue
 		}
-		text := x.Output + " against " + x.Golden + ": " + x.Reason
+		text := safetext.Line(x.Output + " against " + x.Golden + ": " + x.Reason)
 		if x.Where.Text != "" {
-			text += "\n" + x.Where.Text
+			text += "\n" + safetext.Line(x.Where.Text)
 		}
-		out = append(out, Cause{text, x.Line, x.Column})
+		c := Cause{text, x.Line, x.Column}
+		if c.Line == 0 {
+			c.Line, c.Column = t.Line, t.Column
+		}
+		out = append(out, c)
 	}
 	return out
 }

@@ -95,6 +95,7 @@ func (o *Options) test(ctx context.Context, t *Test) ([]spec.Diagnostic, error) 
 		return nil, err
 	}
 	opt.Test = t.Name
+	plain := opt
 	run := newCapture(&opt)
 	start := time.Now()
 	w, diags := flowruntime.Read(ctx, t.File, opt)
@@ -128,7 +129,7 @@ func (o *Options) test(ctx context.Context, t *Test) ([]spec.Diagnostic, error) 
 		return diags, err
 	}
 	defer func() { _ = root.Close() }()
-	again := func() (*capture, error) { return o.again(ctx, t, opt) }
+	again := func() (*capture, error) { return o.again(ctx, t, plain) }
 	if err := o.judge(t, w.Plan, root, values, run, again); err != nil {
 		t.State, t.Message = Broken, err.Error()
 	}
@@ -160,7 +161,11 @@ type capture struct {
 // newCapture follows the run of some options.
 func newCapture(opt *flowruntime.Options) *capture {
 	r := &capture{kept: make(map[string]map[int]map[string]nodes.Tensor)}
+	also := opt.Follow
 	opt.Follow = func(s *plan.Step, step int, state map[string]nodes.Tensor) {
+		if also != nil {
+			also(s, step, state)
+		}
 		if !slices.Contains(golden.Keep(s.Plan.Steps), step) {
 			return
 		}
