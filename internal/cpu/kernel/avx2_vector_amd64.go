@@ -4,10 +4,6 @@ package kernel
 
 import "unsafe"
 
-// mostElements bounds the elements of one call of a function (about 50 us at most); callers cut
-// longer work, and reductions, whose length is a layer's width, are short by nature.
-const mostElements = 1 << 14
-
 // ofOne makes a function of slices from one that is limited and unchecked.
 func ofOne(f func(dst, x *float32, n int)) func(dst, x []float32) {
 	return func(dst, x []float32) {

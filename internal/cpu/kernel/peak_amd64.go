@@ -39,15 +39,3 @@ func machinePeak(tier string) (Peak, bool) {
 	}
 	return Peak{}, false
 }
-
-// reads calls f for stretches that take well below 200 us: assembly cannot be preempted.
-func reads(f func(p *byte, n int)) func(b []byte) {
-	return func(b []byte) {
-		const most = 1 << 20
-		for len(b) >= ReadUnit {
-			n := min(len(b), most) &^ (ReadUnit - 1)
-			f(&b[0], n)
-			b = b[n:]
-		}
-	}
-}

@@ -12,7 +12,7 @@ import (
 const Switch = "FLOW_CPU"
 
 // switches are the names that the variable takes, on any machine.
-var switches = []string{"avx2", "avx512", "avx512bf16", "all"}
+var switches = []string{"avx2", "avx512", "avx512bf16", "neon", "all"}
 
 // CheckSwitch says what is wrong with the variable's value; a wrong one switches nothing off.
 func CheckSwitch() error {
