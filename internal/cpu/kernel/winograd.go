@@ -1,6 +1,10 @@
 package kernel
 
-import "github.com/seed-8af8f8e1/flow/internal/numeric"
+import (
+	"sync"
+
+	"github.com/seed-8af8f8e1/flow/internal/numeric"
+)
 
 // Winograd's algorithm for 3x3 convolutions, F(4x4, 3x3) (Winograd, 1980; Lavin and Gray, 2016), with the points 0, ±3/4, ±3/2 and
 // infinity: docs/numerics.md, Winograd. Tile t of 4x4 results is made of 6x6 inputs; its 36 products are planes.
@@ -93,19 +97,32 @@ func winogradOut(out, add []float32, row, pixel int, m []float32, plane int, ini
 
 // rowsBy makes Rows of a Product.
 func rowsBy(dot Product) func(out, x []float32, step int, w Panel, n, rows int) {
+	pool := sync.Pool{New: func() any { return new(rowTerms) }} // an argument of dot would be made anew in each call
 	return func(out, x []float32, step int, w Panel, n, rows int) {
-		var e Ends
-		var taps [1][MR][]float32
-		e.In, e.Step = noChannel[:], NR
-		terms := Terms{X: taps[:], Runs: []Run{{1, n}}, W: [][]float32{w}}
+		t := pool.Get().(*rowTerms)
+		t.runs[0], t.w[0] = Run{1, n}, w
+		t.ends.In, t.ends.Step = noChannel[:], NR
+		terms := &t.terms
+		terms.X, terms.Runs, terms.W = t.taps[:], t.runs[:], t.w[:]
 		for r := 0; r < rows; r += MR {
 			for k := range MR {
-				taps[0][k] = x[(r+k)*step:]
+				t.taps[0][k] = x[(r+k)*step:]
 			}
-			e.Out = out[r*NR:]
-			dot(&e, &terms, MR, NR)
+			t.ends.Out = out[r*NR:]
+			dot(&t.ends, terms, MR, NR)
 		}
+		*t = rowTerms{} // what was read and written may be unmapped before the next call
+		pool.Put(t)
 	}
+}
+
+// rowTerms are the operands of one tile.
+type rowTerms struct {
+	ends  Ends
+	terms Terms
+	taps  [1][MR][]float32
+	runs  [1]Run
+	w     [1][]float32
 }
 
 // weightLine transforms the three weights of a line, but for the divisors of [winogradDivisors].
