@@ -151,11 +151,11 @@ func (a *app) trial(args []string, f *testFlags) (*trial.Options, error) {
 		}
 		opt.Asked = re.MatchString
 	}
-	for _, arg := range args { // what a tree holds may be read by the workflows in it
-		if dir, ok := trial.Tree(arg); ok {
-			f.models = append(f.models, dir)
-		}
+	roots, err := trial.Roots(args)
+	if err != nil {
+		return nil, err
 	}
+	f.models = append(f.models, roots...)
 	build, err := buildID()
 	if err != nil {
 		return nil, &exitError{exitRun, err.Error()}

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed castle.flow.yaml castle.flow.lock README.md all:model
+//go:embed castle.flow.yaml castle.flow.lock README.md goldens all:model
 var files embed.FS
 
 // Workflow is the name of the workflow file.

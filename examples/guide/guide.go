@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.flow.yaml *.flow.lock README.md pictures
+//go:embed *.flow.yaml *.flow.lock README.md goldens pictures
 var files embed.FS
 
 // Workflow is the name of the last step's workflow file.

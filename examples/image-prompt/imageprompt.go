@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed image-prompt.flow.yaml image-prompt.flow.lock README.md image-prompt.png reference.png all:ip-adapter
+//go:embed image-prompt.flow.yaml image-prompt.flow.lock README.md goldens image-prompt.png reference.png all:ip-adapter
 var files embed.FS
 
 // Workflow is the name of the workflow file.

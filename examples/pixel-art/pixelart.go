@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed pixel-art.flow.yaml pixel-art.flow.lock README.md pixel-art.png loras
+//go:embed pixel-art.flow.yaml pixel-art.flow.lock README.md goldens pixel-art.png loras
 var files embed.FS
 
 // Workflow is the name of the workflow file.

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed sci-fi.flow.yaml sci-fi.flow.lock README.md sci-fi.png loras
+//go:embed sci-fi.flow.yaml sci-fi.flow.lock README.md goldens sci-fi.png loras
 var files embed.FS
 
 // Workflow is the name of the workflow file.

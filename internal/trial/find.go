@@ -63,6 +63,29 @@ func Find(args []string) ([]string, error) {
 	}), nil
 }
 
+// Roots lists, for the arguments that are trees, the folders in which its workflows look for what is not beside them: the tree's own, then those that hold
+// its workflows, by name. So workflows of a tree share a model, and which one that is their locks say.
+func Roots(args []string) ([]string, error) {
+	var out []string
+	for _, arg := range args {
+		dir, ok := Tree(arg)
+		if !ok {
+			continue
+		}
+		out = append(out, dir)
+		files, err := Find([]string{arg})
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			if d := filepath.Dir(file); !slices.Contains(out, d) {
+				out = append(out, d)
+			}
+		}
+	}
+	return out, nil
+}
+
 // folders visits a folder and those below it, in order of names.
 func folders(dir string, visit func(dir string, entries []fs.DirEntry)) error {
 	entries, err := os.ReadDir(dir)
