@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ type benchFlags struct {
 	model, size, precision, compare, memory string
 	only                                    []string
 	batch, steps, repeat, threads           int
-	asJSON                                  bool
+	asJSON, digests                         bool
 }
 
 func benchCommand(a *app) *cobra.Command {
@@ -37,10 +38,19 @@ func benchCommand(a *app) *cobra.Command {
 reading of memory, SHA-256. Then operations as SDXL has them, as a share of that; and with
 --model the parts of a model: both text encoders, one evaluation of the UNet, the decoding of
 a picture. --model sdxl is the architecture of SDXL with weights that are made up: nothing is
-read, and times are those of the real one. docs/bench/README.md says how to measure well.`,
-		Example: "  flow bench\n  flow bench --model castle --size 128\n  flow bench --model sdxl --json > before.json\n  flow bench --model sdxl --compare before.json",
+read, and times are those of the real one. docs/bench/README.md says how to measure well.
+
+--digests measures nothing: it renders the examples in fp32 and bf16 on every tier of kernels that
+this machine has, with one worker and with several, and shows that latents and pixels have the same
+bits. With --compare they are held against those of another machine. Exit code 1: bits differ.`,
+		Example: "  flow bench\n  flow bench --model castle --size 128\n  flow bench --model sdxl --json > before.json\n  flow bench --model sdxl --compare before.json\n  flow bench --digests --size 64 --steps 2 --compare docs/digests.json",
 		Args:    nothing,
-		RunE:    func(c *cobra.Command, _ []string) error { return a.bench(c.Context(), &f) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if f.digests {
+				return a.digests(c.Context(), &f, c.Flags().Changed)
+			}
+			return a.bench(c.Context(), &f)
+		},
 	}
 	fs := c.Flags()
 	fs.StringVar(&f.model, "model", "", "measure the parts of a model: sdxl (made up), castle, or a model folder or file")
@@ -53,6 +63,7 @@ read, and times are those of the real one. docs/bench/README.md says how to meas
 	fs.StringVar(&f.memory, "memory", "", "memory that may be used, such as 4GB (default: what the machine and its control group allow)")
 	fs.StringSliceVar(&f.only, "only", nil, "measure these alone: "+strings.Join(bench.Groups, ", "))
 	fs.BoolVar(&f.asJSON, "json", false, "write a JSON document with all samples")
+	fs.BoolVar(&f.digests, "digests", false, "show the digests of the examples for each tier of kernels instead; --size and --steps make them smaller")
 	fs.StringVar(&f.compare, "compare", "", "compare with a document that --json has written")
 	for name, values := range map[string][]string{"precision": spec.Precisions, "only": bench.Groups, "model": {bench.SDXL, "castle"}} {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveDefault))
@@ -222,6 +233,7 @@ func openBenchModel(name string) (m *bench.Model, done func(), err error) {
 
 // benchProgress shows what is at work: a line that changes on a terminal, or a line for each thing and one more every half a minute.
 type benchProgress struct {
+	verb  string // with a space; "measuring " where it is empty
 	w     io.Writer
 	width func() int // nil where w is no terminal
 	row   string
@@ -230,12 +242,13 @@ type benchProgress struct {
 
 func (p *benchProgress) at(row string, done, total int) {
 	now := time.Now()
+	verb := cmp.Or(p.verb, "measuring ")
 	if p.width == nil {
 		switch {
 		case row != p.row:
-			fmt.Fprintln(p.w, "measuring "+row)
+			fmt.Fprintln(p.w, verb+row)
 		case now.Sub(p.shown) > 30*time.Second:
-			fmt.Fprintf(p.w, "measuring %s: %d%%\n", row, 100*done/max(total, 1))
+			fmt.Fprintf(p.w, "%s%s: %d%%\n", verb, row, 100*done/max(total, 1))
 		default:
 			return
 		}
@@ -246,7 +259,7 @@ func (p *benchProgress) at(row string, done, total int) {
 		return
 	}
 	p.row, p.shown = row, now
-	line := fmt.Sprintf("measuring %s  %s%%", row, fmt.Sprint(100*done/max(total, 1)))
+	line := fmt.Sprintf("%s%s  %s%%", verb, row, fmt.Sprint(100*done/max(total, 1)))
 	if most := p.width() - 1; len(line) > most {
 		line = line[:max(most, 0)]
 	}

@@ -60,6 +60,7 @@ var rules = map[string][]string{
 	"cuda/kernels":                 {},
 	"internal/machine":             {},
 	"internal/provenance":          {},
+	"internal/digests":             {"spec", "nodes", "runtime", "runtime/...", "internal/cpu/...", "internal/safetext"},
 	"internal/bench":               {"internal/program", "internal/nn", "internal/cpu/...", "internal/sdxl/...", "internal/machine"},
 	"internal/safetext":            {},
 	"internal/ui":                  {"runtime/event", "internal/safetext"},
