@@ -64,13 +64,30 @@ func (r *Registry) Schema() ([]byte, error) {
 			"path": obj{"type": "string", "minLength": 1, "pattern": textPattern, "examples": []string{"out/${name}-${params.seed}.png"},
 				"description": "Where: a .png below the output folder; ${params.x} and ${name} are filled in."},
 		})),
-		"tests": named(testSchema(text)),
+		"matrix": matrixSchema(),
+		"tests":  named(testSchema(text)),
 	})
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
 	root["$id"] = "https://github.com/seed-8af8f8e1/flow/schema/flow.v1.schema.json"
 	root["title"] = "flow workflow, language " + spec.Version
 	data, err := json.MarshalIndent(root, "", "  ")
 	return append(data, '\n'), err
+}
+
+// matrixSchema is a matrix: lists of values by parameter, with what is left out and what is added.
+func matrixSchema() obj {
+	value := obj{"type": []string{"string", "number", "boolean"}, "pattern": textPattern}
+	points := func(doc string) obj {
+		return obj{"type": "array", "minItems": 1, "maxItems": spec.MaxCells, "description": doc,
+			"items": obj{"type": "object", "minProperties": 1, "propertyNames": obj{"pattern": namePattern}, "additionalProperties": value}}
+	}
+	return obj{"type": []string{"object", "null"}, "minProperties": 1, "propertyNames": obj{"pattern": namePattern},
+		"description": "Values of parameters, by name, whose every combination is rendered.",
+		"properties": obj{
+			"exclude": points("Combinations that are left out: of each, the axes that it names have these values."),
+			"include": points("Cells beside the combinations; parameters that one does not name have their defaults."),
+		},
+		"additionalProperties": obj{"type": "array", "minItems": 1, "maxItems": spec.MaxCells, "items": value, "examples": []any{[]int{42, 43, 44}}}}
 }
 
 // testSchema is a test: values of parameters, and what is expected of outputs.

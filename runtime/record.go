@@ -29,11 +29,15 @@ func (w *Workflow) signed(out *writer) func(plan.Output, nodes.Value, []sched.Ma
 
 // record is the chunk of a picture that says what made it.
 func (w *Workflow) record(o plan.Output, m *nodes.Image, made []sched.Made) ([]byte, error) {
-	workflow, err := w.Plan.Doc.Resolve(w.Plan.Precision.String(), w.Plan.Device, w.Plan.Edition)
+	doc := w.Plan.Doc
+	if o.Cells != nil {
+		doc = o.Cells[0].Doc // as if the cell had been run alone
+	}
+	workflow, err := doc.Resolve(w.Plan.Precision.String(), w.Plan.Device, w.Plan.Edition)
 	if err != nil {
 		return nil, err
 	}
-	r := provenance.Record{Release: w.opt.Release, Numerics: nodes.Class(w.Plan.Precision), Output: o.Name, Pixels: m.Digest().String(), Workflow: string(workflow), Actions: actions(made)}
+	r := provenance.Record{Release: w.opt.Release, Numerics: nodes.Class(w.Plan.Precision), Output: o.Node, Pixels: m.Digest().String(), Workflow: string(workflow), Actions: actions(made)}
 	return r.Chunk()
 }
 

@@ -54,6 +54,7 @@ func ReadDocument(ctx context.Context, doc *spec.Document, diags []spec.Diagnost
 		p.Close()
 		return nil, diags
 	}
+	p.Keep(opt.Shard)
 	return &Workflow{Plan: p, opt: opt}, diags
 }
 

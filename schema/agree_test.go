@@ -49,7 +49,7 @@ func shape(d spec.Diagnostic) bool {
 		}
 	}
 	switch d.Code {
-	case "F0106", "F0107", "F0108", "F0109", "F0205", "F0301", "F0302", "F0401", "F0701", "F0801", "F0901":
+	case "F0106", "F0107", "F0108", "F0109", "F0205", "F0301", "F0302", "F0401", "F0701", "F0801":
 		return true
 	}
 	return false
@@ -114,7 +114,19 @@ var changes = []struct{ from, to, want string }{
 	{"name: valid", "tests: {a: {expect: {image: {golden: a.png, ssim: high}}}}", "F0301"},
 	{"name: valid", "tests: {a: {expect: {image: {golden: a.png, sim: 1}}}}", "F0106"},
 	{"name: valid", "tests: [a]", "F0301"},
-	{"name: valid", "matrix: {n: [8, 16]}", "F0901"},
+	{"name: valid", "matrix: {n: [64]}", yes},
+	{"name: valid", "matrix: ", yes},
+	{"name: valid", "matrix: {n: [64, 72], exclude: [{n: 72}]}", yes},
+	{"name: valid", "matrix: {include: [{n: 64}]}", yes},
+	{"name: valid", "matrix: {}", "F0107"},
+	{"name: valid", "matrix: [n]", "F0301"},
+	{"name: valid", "matrix: {n: 64}", "F0301"},
+	{"name: valid", "matrix: {n: []}", "F0301"},
+	{"name: valid", "matrix: {n: [$params.n]}", "F0205"},
+	{"name: valid", "matrix: {n: [64], exclude: {n: 64}}", "F0301"},
+	{"name: valid", "matrix: {n: [64], include: [5]}", "F0301"},
+	{"name: valid", "matrix: {n: [64], include: [{}]}", "F0301"},
+	{"name: valid", "matrix: {n: [64], include: [{n: [8]}]}", "F0301"},
 	{"name: valid", "files: ", yes},
 	{"{type: int, default: 64}", "{type: int, default: 64, min: 8, max: 128, multipleOf: 8, enum: [64, 128], doc: size}", yes},
 	{"{type: int, default: 64}", "{type: int, default: 64.5}", "F0301"},

@@ -19,6 +19,7 @@ type Document struct {
 	Nodes   []*Node
 	Outputs []*Output
 	Tests   []*Test
+	Matrix  *Matrix // nil for none
 	Numerics
 	byName index
 }

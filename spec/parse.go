@@ -33,19 +33,11 @@ func (p *parser) document() bool {
 	p.outputs(root.Get("outputs"))
 	p.d.indexNames()
 	p.tests(root.Get("tests"))
-	p.later(root)
+	p.matrix(root)
 	if len(p.d.Nodes) > 0 {
 		p.references()
 	}
 	return true
-}
-
-// later says of a matrix that this release does not run it: it asks for several pictures, so running the file would draw other ones than
-// it asks for.
-func (p *parser) later(root *Value) {
-	if root.Get("matrix") != nil {
-		p.errorf(p.key(root, "matrix"), "F0901", "take the block out, and run each cell with flow run -p NAME=VALUE", "this release does not run a matrix yet")
-	}
 }
 
 // keys reports keys that are not known.

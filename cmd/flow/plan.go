@@ -3,12 +3,17 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/nodes"
+	"github.com/seed-8af8f8e1/flow/runtime/plan"
 	"github.com/seed-8af8f8e1/flow/runtime/sched"
 )
 
@@ -39,9 +44,9 @@ files only, computes nothing and writes nothing.`,
 			}
 			rows := w.Explain()
 			if asJSON {
-				err = a.planJSON(nodes.Class(w.Plan.Precision), w.Plan.Edition, rows)
+				err = a.planJSON(w.Plan, rows)
 			} else {
-				err = a.planText(a.out, rows)
+				err = a.planText(a.out, w.Plan, rows)
 			}
 			if err != nil {
 				return err
@@ -56,15 +61,23 @@ files only, computes nothing and writes nothing.`,
 	}
 	f.add(c)
 	f.addLowMemory(c)
+	f.addShard(c)
 	lf.add(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "write the plan as JSON")
 	c.Flags().BoolVar(&check, "check", false, "exit with 3 if anything would run")
 	return c
 }
 
-func (a *app) planText(out io.Writer, rows []sched.Row) error {
+func (a *app) planText(out io.Writer, p *plan.Plan, rows []sched.Row) error {
+	if p.Cells != nil {
+		fmt.Fprintln(out, cellsText(p))
+	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "NODE\tKIND\tSTATE\tMEMORY\tWHY")
+	cells := func(string) string { return "" }
+	if p.Cells != nil {
+		cells = func(s string) string { return s + "\t" }
+	}
+	fmt.Fprintln(w, "NODE\tKIND\tSTATE\t"+cells("CELLS")+"MEMORY\tWHY")
 	for _, r := range rows {
 		memory, why := "-", r.Reason
 		if r.Peak > 0 && !r.Step.Kind.Live() {
@@ -73,14 +86,48 @@ func (a *app) planText(out io.Writer, rows []sched.Row) error {
 		if r.Unread > 0 {
 			why += fmt.Sprintf(": %s to hash", humanize.Bytes(uint64(r.Unread)))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Step.Name, r.Step.Kind.Name, r.State, memory, why)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s%s\t%s\n", safetext.Line(r.Step.Name), r.Step.Kind.Name, r.State, cells(strconv.Itoa(r.Step.Cells)), memory, safetext.Line(why))
 	}
 	return w.Flush()
+}
+
+// cellsText says how many cells a matrix has, and what they share.
+func cellsText(p *plan.Plan) string {
+	var parts []string
+	values := make(map[string]map[string]bool)
+	included, alone := 0, 0
+	for _, c := range p.Cells {
+		if c.At == nil {
+			included++
+			continue
+		}
+		for _, o := range c.Values {
+			if values[o.Name] == nil {
+				values[o.Name] = make(map[string]bool)
+			}
+			values[o.Name][o.Value.Text] = true
+		}
+	}
+	for _, x := range p.Doc.Matrix.Axes {
+		if n := len(values[x.Name.Text]); n > 0 {
+			parts = append(parts, fmt.Sprintf("%s (%d)", x.Name.Text, n))
+		}
+	}
+	of := strings.Join(parts, " x ")
+	if included > 0 {
+		of = strings.TrimPrefix(fmt.Sprintf("%s and include (%d)", of, included), " and ")
+	}
+	for _, s := range p.Steps {
+		alone += s.Cells
+	}
+	return fmt.Sprintf("cells: %d of %s; steps: %d, without sharing %d", len(p.Cells), of, len(p.Steps), alone)
 }
 
 // planRow is one node in JSON.
 type planRow struct {
 	Node    string  `json:"node"`
+	Name    string  `json:"name_in_file,omitempty"` // where a matrix makes several steps of it
+	Cells   int     `json:"cells,omitempty"`
 	Kind    string  `json:"kind"`
 	State   string  `json:"state"`
 	Reason  string  `json:"reason,omitempty"`
@@ -90,14 +137,45 @@ type planRow struct {
 	Seconds float64 `json:"last_seconds,omitempty"`
 }
 
-func (a *app) planJSON(class, edition string, rows []sched.Row) error {
+func (a *app) planJSON(of *plan.Plan, rows []sched.Row) error {
 	out := make([]planRow, 0, len(rows))
 	for _, r := range rows {
-		p := planRow{Node: r.Step.Name, Kind: r.Step.Kind.ID(), State: r.State, Reason: r.Reason, ToHash: r.Unread, Memory: r.Peak, Seconds: r.Last.Seconds()}
+		p := planRow{Node: r.Step.Name, Cells: r.Step.Cells, Kind: r.Step.Kind.ID(), State: r.State, Reason: r.Reason, ToHash: r.Unread, Memory: r.Peak, Seconds: r.Last.Seconds()}
 		if r.Key != nil {
 			p.Key = r.Key.String()
 		}
+		if r.Step.Name != r.Step.Node {
+			p.Name = r.Step.Node
+		}
 		out = append(out, p)
 	}
-	return a.json(map[string]any{"numerics": class, "edition": edition, "nodes": out})
+	all := map[string]any{"numerics": nodes.Class(of.Precision), "edition": of.Edition, "nodes": out}
+	if of.Cells != nil {
+		all["cells"] = cellsJSON(of)
+	}
+	return a.json(all)
+}
+
+// cellJSON is one cell in JSON.
+type cellJSON struct {
+	Cell   string            `json:"cell"`
+	Params map[string]string `json:"params"`
+	Paths  map[string]string `json:"paths"` // by output
+}
+
+func cellsJSON(p *plan.Plan) []cellJSON {
+	out := make([]cellJSON, 0, len(p.Cells))
+	for _, c := range p.Cells {
+		j := cellJSON{Cell: c.Label, Params: make(map[string]string), Paths: make(map[string]string)}
+		for _, o := range c.Values {
+			j.Params[o.Name] = o.Value.Text
+		}
+		for _, o := range p.Outputs {
+			if slices.Contains(o.Cells, c) {
+				j.Paths[o.Node] = o.Path
+			}
+		}
+		out = append(out, j)
+	}
+	return out
 }

@@ -85,6 +85,7 @@ the current folder (or --out), over no file, after its plan is shown.`,
 	}
 	f.add(c)
 	f.addLowMemory(c)
+	f.addShard(c)
 	c.Flags().BoolVar(&f.noPacked, "no-packed", false, "neither use nor make packed weights in the cache (the result is the same)")
 	lf.add(c)
 	c.Flags().StringVar(&page, "report", "", "write a page (HTML) about the run: pictures, graph, times, steps, parameters")
@@ -125,7 +126,7 @@ func (a *app) runPicture(ctx context.Context, name string, f *workflowFlags, sin
 	}
 	defer w.Close()
 	a.warn()
-	if err := a.planText(a.err, w.Explain()); err != nil {
+	if err := a.planText(a.err, w.Plan, w.Explain()); err != nil {
 		return err
 	}
 	return a.execute(ctx, w, asJSON)

@@ -29,6 +29,8 @@ import (
 type workflowFlags struct {
 	params     []string
 	paramsFile string
+	cells      []string
+	shard      string
 	models     []string
 	allow      []string
 	precision  string
@@ -45,6 +47,7 @@ func (f *workflowFlags) add(c *cobra.Command) {
 	fs := c.Flags()
 	fs.StringArrayVarP(&f.params, "param", "p", nil, "give a parameter a value: NAME=VALUE (repeatable)")
 	fs.StringVar(&f.paramsFile, "params", "", "read values of parameters from a YAML or JSON file")
+	fs.StringArrayVar(&f.cells, "cell", nil, "take the cells of the matrix with these values: NAME=VALUE,NAME=VALUE (repeatable)")
 	f.addRun(c)
 }
 
@@ -77,6 +80,11 @@ func (f *workflowFlags) addPlaces(c *cobra.Command) {
 // addLowMemory adds the flag that trades time for memory.
 func (f *workflowFlags) addLowMemory(c *cobra.Command) {
 	c.Flags().BoolVar(&f.lowMemory, "low-memory", false, "take weights out of memory after each use, and decode in smaller bands: slower, the result is the same")
+}
+
+// addShard adds the flag that chooses a part of a matrix.
+func (f *workflowFlags) addShard(c *cobra.Command) {
+	c.Flags().StringVar(&f.shard, "shard", "", "take part I of N parts of the matrix, such as 1/4; each cell is in one (the same on every machine)")
 }
 
 // check refuses values of flags that do not exist.
@@ -138,6 +146,10 @@ func (a *app) options(file string, f *workflowFlags) (flowruntime.Options, []spe
 	if err != nil {
 		return flowruntime.Options{}, nil, err
 	}
+	shard, err := plan.ParseShard(f.shard)
+	if err != nil {
+		return flowruntime.Options{}, nil, err
+	}
 	overrides, diags := f.overrides()
 	roots := append([]string(nil), f.models...)
 	roots = append(roots, filepath.SplitList(os.Getenv("FLOW_MODELS"))...)
@@ -145,7 +157,7 @@ func (a *app) options(file string, f *workflowFlags) (flowruntime.Options, []spe
 	dir, _ := cache.DefaultDir() // "" where there is none: the store is in memory then, with a warning
 	log.Debug("read", "file", file, "memory", humanize.IBytes(uint64(max(limit, 0))), "models", roots, "cache", dir)
 	return flowruntime.Options{
-		Options: plan.Options{Registry: kinds.Registry(), Overrides: overrides, Files: flowruntime.FinderFor(file, roots, f.allow),
+		Options: plan.Options{Registry: kinds.Registry(), Overrides: overrides, Cells: f.cells, Shard: shard, Files: flowruntime.FinderFor(file, roots, f.allow),
 			Precision: f.precision, Device: f.device, Edition: f.edition},
 		Env:    nodes.Env{Executor: a.executor(f, store), Threads: f.threads, Log: log, LowMemory: f.lowMemory},
 		Store:  store,
@@ -174,6 +186,9 @@ func (a *app) read(ctx context.Context, file string, f *workflowFlags, opt flowr
 	diags = spec.Sort(append(diags, more...))
 	if w != nil && !spec.Failed(diags) {
 		diags = append(diags, schema.Validate(w.Plan.Doc)...)
+	}
+	if w != nil && f.shard != "" && len(w.Plan.Cells) == 0 {
+		fmt.Fprintf(a.err, "shard %s has no cell: there are fewer cells than shards\n", f.shard)
 	}
 	failed := spec.Failed(diags)
 	if len(diags) > 0 && (failed || !quiet) {

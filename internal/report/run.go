@@ -87,7 +87,7 @@ func (r *Run) Emit(e event.Event) {
 	switch e.Type {
 	case event.NodeHit:
 		n := r.node(e.Node)
-		n.State, n.Key = stateHit, e.Key
+		n.State, n.Key, n.Reason = stateHit, e.Key, e.Reason
 	case event.NodeStarted:
 		n := r.node(e.Node)
 		n.State, n.Key, n.Reason, n.started, n.last, n.total = stateRan, e.Key, e.Reason, e.Time, e.Time, e.Total

@@ -64,7 +64,11 @@ func (t *Text) Emit(e event.Event) {
 	case event.NodeProgress:
 		t.progress(e)
 	case event.NodeHit:
-		t.line("%-10s %s", safetext.Line(e.Node), "cached")
+		how := "cached"
+		if e.Reason != "" {
+			how = safetext.Line(e.Reason)
+		}
+		t.line("%-10s %s", safetext.Line(e.Node), how)
 	case event.NodeDone:
 		t.finish(e.Node)
 		t.line("%-10s %-7s %s", safetext.Line(e.Node), seconds(e.Seconds), safetext.Line(e.Reason))

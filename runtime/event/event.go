@@ -16,7 +16,7 @@ const (
 	NodeHashing  Type = "node-hashing"  // Bytes: weights to hash before the key is known
 	NodeStarted  Type = "node-started"  // Total: units of progress, 0 for none
 	NodeProgress Type = "node-progress" // Done of Total
-	NodeHit      Type = "node-hit"      // answered from the cache
+	NodeHit      Type = "node-hit"      // answered from the cache, or by another node: Reason
 	NodeDone     Type = "node-done"     // ran; Seconds
 	NodeFailed   Type = "node-failed"   // Message: the cause; Output where writing it failed
 	NodeSkipped  Type = "node-skipped"  // Message: "NODE failed", the first cause

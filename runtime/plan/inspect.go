@@ -14,6 +14,13 @@ import (
 func (p *Plan) Inspect(ctx context.Context, env *nodes.Env) []spec.Diagnostic {
 	var diags []spec.Diagnostic
 	broken := make(map[*Step]bool)
+	told := make(map[string]bool) // one cell tells for all
+	say := func(s *Step, severity spec.Severity, what string) {
+		if key := s.Node + "\x00" + what; !told[key] {
+			told[key] = true
+			diags = append(diags, spec.Diagnostic{File: p.Doc.File, Pos: s.Pos, Severity: severity, Code: "F0403", Message: fmt.Sprintf("node %q: %s", s.Name, what)})
+		}
+	}
 	for _, s := range p.Steps {
 		if !s.Needed {
 			continue
@@ -26,10 +33,10 @@ func (p *Plan) Inspect(ctx context.Context, env *nodes.Env) []spec.Diagnostic {
 		}
 		if err := p.inspect(ctx, s, env); err != nil {
 			broken[s] = true
-			diags = append(diags, spec.Diagnostic{File: p.Doc.File, Pos: s.Pos, Code: "F0403", Message: fmt.Sprintf("node %q: %v", s.Name, err)})
+			say(s, spec.Error, err.Error())
 		}
 		for _, note := range s.Plan.Notes {
-			diags = append(diags, spec.Diagnostic{File: p.Doc.File, Pos: s.Pos, Severity: spec.Warning, Code: "F0403", Message: fmt.Sprintf("node %q: %s", s.Name, note)})
+			say(s, spec.Warning, note)
 		}
 	}
 	if !spec.Failed(diags) {

@@ -2,16 +2,40 @@ package plan
 
 import "container/heap"
 
-// order sorts steps topologically; of those that can run, the first in the file comes first. The graph has no cycles.
+// order sorts steps topologically; of those that can run, the first in the list comes first. The graph has no cycles.
 func order(steps []*Step) []*Step {
-	file := make(map[*Step]int, len(steps))
+	place := make(map[*Step]int, len(steps))
+	for i, s := range steps {
+		place[s] = i
+	}
+	out := sorted(steps, place)
+	for i, s := range out {
+		s.Index = i
+	}
+	return out
+}
+
+// AsInFile sorts steps of one cell topologically; of those that can run, the first in the file comes first. What they read that is not among them does
+// not count.
+func AsInFile(steps []*Step) []*Step {
+	place := make(map[*Step]int, len(steps))
+	for _, s := range steps {
+		place[s] = s.place
+	}
+	return sorted(steps, place)
+}
+
+// sorted sorts steps topologically; of those that can run, the one with the first place comes first.
+func sorted(steps []*Step, place map[*Step]int) []*Step {
 	missing := make(map[*Step]int, len(steps))
 	readers := make(map[*Step][]*Step, len(steps))
-	ready := &fileOrder{file: file}
-	for i, s := range steps {
-		file[s], missing[s] = i, len(s.Inputs)
+	ready := &fileOrder{file: place}
+	for _, s := range steps {
 		for _, in := range s.Inputs {
-			readers[in.From] = append(readers[in.From], s)
+			if _, ok := place[in.From]; ok {
+				missing[s]++
+				readers[in.From] = append(readers[in.From], s)
+			}
 		}
 	}
 	for _, s := range steps {
@@ -22,7 +46,6 @@ func order(steps []*Step) []*Step {
 	out := make([]*Step, 0, len(steps))
 	for ready.Len() > 0 {
 		s := heap.Pop(ready).(*Step)
-		s.Index = len(out)
 		out = append(out, s)
 		for _, r := range readers[s] {
 			if missing[r]--; missing[r] == 0 {

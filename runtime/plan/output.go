@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
@@ -13,8 +14,10 @@ import (
 
 // outputs resolves what is written; paths lie below the output folder and are unlike each other.
 func (b *builder) outputs(p *Plan) {
-	taken := make(map[string]Output)   // by path without case: some file systems know none
-	folders := make(map[string]Output) // the folders that they lie in
+	if b.taken == nil {
+		b.taken, b.folders = make(map[string]Output), make(map[string]Output)
+	}
+	taken, folders := b.taken, b.folders
 	for _, o := range b.doc.Outputs {
 		if b.full() {
 			return
@@ -25,8 +28,8 @@ func (b *builder) outputs(p *Plan) {
 		}
 		if port.Type != nodes.ImageType {
 			b.add(spec.Diagnostic{File: b.doc.File, Pos: o.From.Pos, Code: "F0204", Hint: b.like(nodes.ImageType),
-				Message: fmt.Sprintf("output %q takes image, and $%s.%s is %s", o.Name.Text, from.Name, port.Name, port.Type),
-				Related: []spec.Related{{Pos: from.Pos, Message: fmt.Sprintf("node %q is of kind %s", from.Name, from.Kind.Name)}}})
+				Message: fmt.Sprintf("output %q takes image, and $%s.%s is %s", o.Name.Text, from.Node, port.Name, port.Type),
+				Related: []spec.Related{{Pos: from.Pos, Message: fmt.Sprintf("node %q is of kind %s", from.Node, from.Kind.Name)}}})
 			continue
 		}
 		clean, err := outputPath(b.doc.Expand(o.Path.Text))
@@ -34,20 +37,32 @@ func (b *builder) outputs(p *Plan) {
 			b.errorf(o.Path.Pos, "F0601", err.hint, "%s", err.problem)
 			continue
 		}
-		out := Output{Name: o.Name.Text, From: from, Port: port.Name, Path: clean, Pos: o.Path.Pos}
+		out := Output{Name: o.Name.Text, Node: o.Name.Text, From: from, Port: port.Name, Path: clean, Pos: o.Path.Pos}
+		if b.matrix != nil {
+			out.Cells = []*Cell{b.cell}
+			out.Name += b.suffix(b.matrix.varied)
+		}
 		key := strings.ToLower(clean)
 		if other, ok := taken[key]; ok {
-			b.clash(out, other, "give one of them another name", "outputs %q and %q are written to one path, %s", other.Name, out.Name, clean)
+			switch {
+			case other.Node != out.Node:
+				b.clash(out, other, "give one of them another name", "outputs %q and %q are written to one path, %s", other.Node, out.Node, clean)
+			case other.From != from || other.Port != port.Name || other.Path != clean:
+				b.clashOfCells(out, other)
+			default: // the picture does not depend on what differs
+				at := slices.IndexFunc(p.Outputs, func(o Output) bool { return o.Name == other.Name })
+				p.Outputs[at].Cells = append(p.Outputs[at].Cells, b.cell)
+			}
 			continue
 		}
 		if other, ok := folders[key]; ok {
-			b.clash(out, other, "give one of them another path", "output %q is the file %s, and output %q lies in a folder of that name", out.Name, clean, other.Name)
+			b.clash(out, other, "give one of them another path", "output %q is the file %s, and output %q lies in a folder of that name", out.Node, clean, other.Node)
 			continue
 		}
 		clashed := false
 		for dir := path.Dir(key); dir != "." && !clashed; dir = path.Dir(dir) {
 			if other, ok := taken[dir]; ok {
-				b.clash(out, other, "give one of them another path", "output %q is the file %s, and output %q lies in a folder of that name", other.Name, other.Path, out.Name)
+				b.clash(out, other, "give one of them another path", "output %q is the file %s, and output %q lies in a folder of that name", other.Node, other.Path, out.Node)
 				clashed = true
 			}
 			folders[dir] = out

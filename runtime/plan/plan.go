@@ -12,24 +12,28 @@ import (
 
 // Plan is a workflow as a graph.
 type Plan struct {
-	Doc       *spec.Document
-	Steps     []*Step // in an order in which they can run; of those that can run, the first in the file
+	Doc       *spec.Document // bound to the values of the first cell, if the workflow has a matrix
+	Cells     []*Cell        // of the matrix; nil for none
+	Steps     []*Step        // in an order in which they can run; of those that can run, the first in the file
 	Outputs   []Output
 	Precision program.Precision
 	Edition   string
 	Device    string // "cpu" or "cuda": what "auto" became
 }
 
-// Step is one node.
+// Step is one node, with the values that it has in some cells of a matrix.
 type Step struct {
 	Index  int
-	Name   string
+	Name   string // of the node, and of what it has in its cells: "latents[seed=42,sag=0]"
+	Node   string // the name of the node in the file
+	Cells  int    // how many cells have the step; 0 without a matrix
 	Pos    spec.Pos
 	Kind   *nodes.Kind
 	Op     nodes.Op
 	Args   *nodes.Args
 	Inputs []Input
 	Needed bool // an output needs it
+	place  int  // of the node in the file
 
 	// After [Plan.Inspect].
 	Plan      nodes.Plan
@@ -57,11 +61,14 @@ type Input struct {
 
 // Output is a file to write.
 type Output struct {
-	Name string
-	From *Step
-	Port string
-	Path string // with slashes, below the output folder
-	Pos  spec.Pos
+	Name string // of the output, and of its cell
+	Node string // the name in the file
+	// Cells are those of a matrix that have it; nil without one.
+	Cells []*Cell
+	From  *Step
+	Port  string
+	Path  string // with slashes, below the output folder
+	Pos   spec.Pos
 	// Expect is what a test expects of it, in a plan of a test; there is no Path then.
 	Expect *spec.Expectation
 }
@@ -74,8 +81,10 @@ type Options struct {
 	Precision string // overrides the file's; empty for none
 	Device    string
 	Edition   string
-	Test      string // the name of a test, whose parameters count instead of Overrides, and whose expectations are planned for instead of the outputs
-	Auto      string // what the device "auto" is on this machine; empty for "cpu"
+	Cells     []string // which cells of a matrix are planned for: NAME=VALUE,NAME=VALUE each; none for all
+	Shard     Shard    // which part of these is; see [Plan.Keep]
+	Test      string   // the name of a test, whose parameters count instead of Overrides, and whose expectations are planned for instead of the outputs
+	Auto      string   // what the device "auto" is on this machine; empty for "cpu"
 }
 
 // Build makes the graph. All diagnostics of file, parameters, kinds and types come together;
@@ -88,8 +97,6 @@ func Build(doc *spec.Document, diags []spec.Diagnostic, opt Options) (*Plan, []s
 	if test != nil {
 		opt.Overrides = test.Params
 	}
-	diags = append(diags, doc.Bind(opt.Overrides)...)
-	b := &builder{doc: doc, opt: opt, diags: diags, most: len(diags) + maxDiagnostics, byName: make(map[string]*Step), inputs: make(map[*Step][]nodes.Input)}
 	p := &Plan{Doc: doc, Device: or(opt.Device, doc.Device.Text), Edition: or(opt.Edition, doc.Edition.Text)}
 	if p.Device == "auto" {
 		p.Device = or(opt.Auto, "cpu")
@@ -97,16 +104,11 @@ func Build(doc *spec.Document, diags []spec.Diagnostic, opt Options) (*Plan, []s
 	if or(opt.Precision, doc.Precision.Text) == "bf16" {
 		p.Precision = program.BF16
 	}
-	for _, n := range doc.Nodes {
-		if b.full() {
-			break // enough to mend; the rest is found then
-		}
-		b.step(n)
+	b := &builder{opt: opt, plan: p, inputs: make(map[*Step][]nodes.Input), known: make(map[mistake]bool)}
+	b.bind(doc, diags, test)
+	if spec.Failed(b.diags) && b.doc == nil {
+		return nil, spec.Sort(b.diags)
 	}
-	for _, s := range b.steps {
-		b.connect(s)
-	}
-	b.outputs(p)
 	b.tests(p, test)
 	diags = spec.Sort(b.diags)
 	if spec.Failed(diags) {
@@ -128,20 +130,39 @@ func or(a, b string) string {
 const maxDiagnostics = 200
 
 type builder struct {
-	doc    *spec.Document
 	opt    Options
+	plan   *Plan
 	diags  []spec.Diagnostic
-	most   int     // how many diagnostics are kept
-	steps  []*Step // in the order of the file
-	byName map[string]*Step
+	most   int // how many diagnostics are kept
+	known  map[mistake]bool
+	steps  []*Step // in the order of the file, cell by cell
 	inputs map[*Step][]nodes.Input
+	matrix *matrix // nil for none
+
+	taken   map[string]Output // outputs by path without case: some file systems know none
+	folders map[string]Output // the folders that they lie in
+
+	// of the cell that is built
+	doc    *spec.Document
+	cell   *Cell
+	fresh  []*Step // that no cell before has
+	byName map[string]*Step
+}
+
+// mistake is a diagnostic as far as two are one.
+type mistake struct {
+	pos           spec.Pos
+	file, message string
 }
 
 // full says that further diagnostics are not kept.
 func (b *builder) full() bool { return len(b.diags) >= b.most }
 
+// add keeps a diagnostic, once for all cells.
 func (b *builder) add(d spec.Diagnostic) {
-	if !b.full() {
+	m := mistake{d.Pos, d.File, d.Message}
+	if !b.full() && !b.known[m] {
+		b.known[m] = true
 		b.diags = append(b.diags, d)
 	}
 }
@@ -159,7 +180,7 @@ func (b *builder) errorf(p spec.Pos, code, hint, format string, args ...any) {
 }
 
 // step binds one node to its kind.
-func (b *builder) step(n *spec.Node) {
+func (b *builder) step(n *spec.Node, place int) {
 	if n.Kind.Text == "" {
 		return // reported where it was read
 	}
@@ -168,19 +189,21 @@ func (b *builder) step(n *spec.Node) {
 		b.unknownKind(n)
 		return
 	}
-	before := len(b.diags)
 	args, inputs, diags := nodes.Bind(b.doc, n, k, b.file)
-	b.diags = append(b.diags, diags...)
-	s := &Step{Name: n.Name.Text, Pos: n.Name.Pos, Kind: k, Args: args}
-	b.byName[s.Name] = s
+	for _, d := range diags {
+		b.add(b.inCell(n, d))
+	}
+	s := &Step{Name: b.name(n), Node: n.Name.Text, Pos: n.Name.Pos, Kind: k, Args: args, place: place}
+	b.byName[s.Node] = s
 	b.inputs[s] = inputs
 	b.steps = append(b.steps, s)
-	if len(b.diags) > before || !b.bound() {
+	b.fresh = append(b.fresh, s)
+	if len(diags) > 0 || !b.bound() {
 		return // the arguments are incomplete
 	}
 	op, err := k.New(args)
 	if err != nil {
-		b.errorf(n.Name.Pos, "F0402", "", "node %q: %v", s.Name, err)
+		b.add(b.inCell(n, spec.Diagnostic{File: b.doc.File, Pos: n.Name.Pos, Code: "F0402", Message: fmt.Sprintf("node %q: %v", s.Node, err)}))
 		return
 	}
 	s.Op = op
@@ -265,8 +288,8 @@ func (b *builder) connect(s *Step) {
 		}
 		if port.Type != in.Type {
 			b.add(spec.Diagnostic{File: b.doc.File, Pos: in.Pos, Code: "F0204",
-				Message: fmt.Sprintf("%s of node %q takes %s, and $%s.%s is %s", in.Path, s.Name, in.Type, from.Name, port.Name, port.Type),
-				Hint:    b.like(in.Type), Related: []spec.Related{{Pos: from.Pos, Message: fmt.Sprintf("node %q is of kind %s", from.Name, from.Kind.Name)}}})
+				Message: fmt.Sprintf("%s of node %q takes %s, and $%s.%s is %s", in.Path, s.Node, in.Type, from.Node, port.Name, port.Type),
+				Hint:    b.like(in.Type), Related: []spec.Related{{Pos: from.Pos, Message: fmt.Sprintf("node %q is of kind %s", from.Node, from.Kind.Name)}}})
 			continue
 		}
 		s.Inputs = append(s.Inputs, Input{Path: in.Path, From: from, Port: port.Name, Type: in.Type, Pos: in.Pos})
@@ -289,13 +312,13 @@ func (b *builder) target(ref *spec.Ref) (*Step, nodes.Port, bool) {
 	}
 	hint := "it has " + strings.Join(names, ", ")
 	if ref.Output.Text == "" {
-		b.errorf(ref.Name.Pos, "F0203", hint, "node %q has several outputs; name one", from.Name)
+		b.errorf(ref.Name.Pos, "F0203", hint, "node %q has several outputs; name one", from.Node)
 		return nil, port, false
 	}
 	if s := spec.Suggest(ref.Output.Text, names); s != "" {
 		hint = s
 	}
-	b.errorf(ref.Output.Pos, "F0203", hint, "node %q has no output %q", from.Name, ref.Output.Text)
+	b.errorf(ref.Output.Pos, "F0203", hint, "node %q has no output %q", from.Node, ref.Output.Text)
 	return nil, port, false
 }
 
@@ -304,7 +327,7 @@ func (b *builder) like(t nodes.Type) string {
 	for _, s := range b.steps {
 		for _, p := range s.Kind.Outputs {
 			if p.Type == t {
-				return fmt.Sprintf("$%s.%s is one", s.Name, p.Name)
+				return fmt.Sprintf("$%s.%s is one", s.Node, p.Name)
 			}
 		}
 	}
@@ -314,12 +337,16 @@ func (b *builder) like(t nodes.Type) string {
 // Close closes the live values that [Plan.Inspect] has opened.
 func (p *Plan) Close() {
 	for _, s := range p.Steps {
-		for _, l := range s.Live {
-			_ = l.Close()
-		}
-		for _, l := range s.Plan.Own {
-			_ = l.Close()
-		}
-		s.Live, s.Plan.Own = nil, nil
+		s.close()
 	}
+}
+
+func (s *Step) close() {
+	for _, l := range s.Live {
+		_ = l.Close()
+	}
+	for _, l := range s.Plan.Own {
+		_ = l.Close()
+	}
+	s.Live, s.Plan.Own = nil, nil
 }

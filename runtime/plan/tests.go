@@ -22,7 +22,7 @@ func (b *builder) tests(p *Plan, planned *spec.Test) {
 				continue
 			}
 			if t == planned {
-				p.Outputs = append(p.Outputs, Output{Name: from.Name + "." + port.Name, From: from, Port: port.Name, Pos: x.Node.Pos, Expect: x})
+				p.Outputs = append(p.Outputs, Output{Name: from.Node + "." + port.Name, Node: from.Node + "." + port.Name, From: from, Port: port.Name, Pos: x.Node.Pos, Expect: x})
 			}
 		}
 	}
@@ -30,7 +30,7 @@ func (b *builder) tests(p *Plan, planned *spec.Test) {
 
 // expectation checks a golden and its bounds against the type of the output.
 func (b *builder) expectation(x *spec.Expectation, from *Step, port nodes.Port) bool {
-	name := from.Name + "." + port.Name
+	name := from.Node + "." + port.Name
 	if port.Type.Live() {
 		b.errorf(x.Node.Pos, "F0703", "expect latents or a picture", "%s is a %s, which is never stored", name, port.Type)
 		return false

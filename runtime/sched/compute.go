@@ -96,12 +96,17 @@ func verify(s *plan.Step) error {
 }
 
 // keep stores what a step made, beside the lane.
-func (r *run) keep(t *task, c *computed) { r.background.Go(func() { r.store(t, c) }) }
+func (r *run) keep(t *task, c *computed) {
+	r.background.Go(func() {
+		r.store(t, c)
+		t.once.Do(func() { close(t.stored) })
+	})
+}
 
 // store puts values and record; a failure costs a warning, never the picture.
 func (r *run) store(t *task, c *computed) {
 	rec := cache.Record{Key: t.key, Action: t.action, Created: r.opt.Now().UTC(), Duration: c.took, Warnings: c.warnings,
-		Meta: map[string]string{"node": t.step.Name}}
+		Meta: map[string]string{"node": t.step.Node}}
 	recordSteps(&rec, c.steps)
 	var blobs []cache.NewBlob
 	for _, p := range t.step.Kind.Outputs {

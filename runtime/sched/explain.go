@@ -19,6 +19,7 @@ const (
 	WouldWait   = "depends" // on what runs before it
 	WouldHash   = "unknown" // weights must be hashed before the key is known
 	WouldNotRun = "unused"  // no output needs it
+	WouldShare  = "same"    // a step before it does the same
 )
 
 // Row says what one step would do, and why.
@@ -34,7 +35,7 @@ type Row struct {
 
 // Explain says what a run of an inspected plan would do. It writes nothing and reads no weights.
 func Explain(p *plan.Plan, store cache.Store) []Row {
-	e := &explainer{plan: p, store: store, digests: make(map[*plan.Step]map[string]nodes.Digest), known: make(map[part]known)}
+	e := &explainer{plan: p, store: store, digests: make(map[*plan.Step]map[string]nodes.Digest), known: make(map[part]known), runs: make(map[[32]byte]*plan.Step)}
 	var rows []Row
 	for _, s := range p.Steps {
 		row := Row{Step: s, Peak: peak(s)}
@@ -62,6 +63,7 @@ type explainer struct {
 	store   cache.Store
 	digests map[*plan.Step]map[string]nodes.Digest // of steps that hit
 	known   map[part]known
+	runs    map[[32]byte]*plan.Step // that would run, by action key
 }
 
 // part is a component of a live value; known what is known of it.
@@ -129,8 +131,12 @@ func (e *explainer) row(s *plan.Step, row *Row) {
 	}
 	row.Key = (*cache.ActionKey)(&key)
 	rec, err := e.store.Get(key)
-	if err != nil {
+	if first := e.runs[key]; err != nil && first != nil {
+		row.State, row.Reason = WouldShare, "the same as "+first.Name
+		return
+	} else if err != nil {
 		row.State, row.Reason = WouldRun, err.Error()
+		e.runs[key] = s
 		return
 	}
 	row.State, row.Last = WouldHit, rec.Duration

@@ -24,6 +24,7 @@ const (
 	Skipped     State = "skipped"     // an input failed
 	Interrupted State = "interrupted" // the run was stopped before it was done
 	Live        State = "live"        // a model: opened, never stored
+	Same        State = "same"        // another step of the run did the same
 )
 
 // StepResult is how one step ended.
@@ -132,6 +133,7 @@ type run struct {
 	first   error // the first cause
 	stopped bool  // something was left undone since the context ended
 	warned  map[string]bool
+	claims  map[[32]byte]*task // who computes an action, by its key
 }
 
 func (r *run) emit(e event.Event) {
@@ -141,7 +143,7 @@ func (r *run) emit(e event.Event) {
 
 // add makes the task of a step; steps come in an order in which they can run.
 func (r *run) add(s *plan.Step) {
-	t := &task{step: s, awaits: s.Awaits(), done: make(chan struct{})}
+	t := &task{step: s, awaits: s.Awaits(), done: make(chan struct{}), stored: make(chan struct{})}
 	t.missing = len(t.awaits)
 	for _, in := range t.awaits {
 		from := r.tasks[in.From]
@@ -237,13 +239,15 @@ func (r *run) write(ctx context.Context, t *task, o plan.Output) (string, error)
 	return r.opt.Write(o, v, r.lineage(t))
 }
 
-// lineage lists the stored steps that t, which is done, came from, in the order of the run.
+// lineage lists the stored steps that t, which is done, came from, in an order that other cells of a matrix do not change.
 func (r *run) lineage(t *task) []Made {
-	from := make(map[*task]bool)
+	from := make(map[*plan.Step]bool)
+	var steps []*plan.Step
 	var visit func(t *task)
 	visit = func(t *task) {
-		if !from[t] {
-			from[t] = true
+		if !from[t.step] {
+			from[t.step] = true
+			steps = append(steps, t.step)
 			for _, in := range t.inputs {
 				visit(in)
 			}
@@ -251,9 +255,9 @@ func (r *run) lineage(t *task) []Made {
 	}
 	visit(t)
 	var out []Made
-	for _, t := range r.order {
-		if from[t] && t.action != nil {
-			out = append(out, Made{t.step.Name, t.key, t.action})
+	for _, s := range plan.AsInFile(steps) {
+		if t := r.tasks[s]; t.action != nil {
+			out = append(out, Made{s.Node, t.key, t.action})
 		}
 	}
 	return out

@@ -20,6 +20,8 @@ type task struct {
 	dependents []*task // once for each input that is of this task
 	missing    int     // inputs that are not done; guarded by run.mu
 	done       chan struct{}
+	stored     chan struct{} // closed when the store was given what the task made
+	once       sync.Once     // of closing it
 
 	state   State
 	key     cache.ActionKey
@@ -129,6 +131,9 @@ func (r *run) attempt(ctx context.Context, t *task) (computed bool, err error) {
 		t.state = Hit
 		r.emit(event.Event{Type: event.NodeHit, Node: t.step.Name, Kind: t.step.Kind.Name, Key: t.key.String()})
 		return false, nil
+	}
+	if shared, err := r.share(ctx, t); shared || err != nil {
+		return false, err
 	}
 	c, err := r.compute(ctx, t, reason.Error())
 	if err != nil {

@@ -109,8 +109,8 @@ func (r *run) release(t *task) {
 func (r *run) drop(t *task) {
 	<-t.done
 	t.count.Lock()
-	gone := t.gone
-	t.gone = true
+	gone := t.gone || t.readers > 0 // one came since
+	t.gone = t.gone || !gone
 	t.count.Unlock()
 	if gone {
 		return
