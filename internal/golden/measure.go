@@ -22,23 +22,23 @@ type Difference struct {
 func Measure(want, got nodes.Value) (*Difference, error) {
 	switch want := want.(type) {
 	case *nodes.Image:
-		got, ok := got.(*nodes.Image)
+		picture, ok := got.(*nodes.Image)
 		if !ok {
-			return nil, fmt.Errorf("a picture is expected, not %T", got)
+			return nil, fmt.Errorf("a picture is expected, not %s", got.Type())
 		}
-		if want.Width != got.Width || want.Height != got.Height {
-			return nil, fmt.Errorf("a picture of %dx%d is expected, and this is one of %dx%d", want.Width, want.Height, got.Width, got.Height)
+		if want.Width != picture.Width || want.Height != picture.Height {
+			return nil, fmt.Errorf("a picture of %dx%d is expected, and this is one of %dx%d", want.Width, want.Height, picture.Width, picture.Height)
 		}
-		return pictures(want, got), nil
+		return pictures(want, picture), nil
 	case *nodes.Tensors:
-		got, ok := got.(*nodes.Tensors)
+		arrays, ok := got.(*nodes.Tensors)
 		if !ok {
 			return nil, fmt.Errorf("%s are expected, not a picture", want.Of)
 		}
-		if a, b := want.Names(), got.Names(); !slices.Equal(a, b) {
+		if a, b := want.Names(), arrays.Names(); !slices.Equal(a, b) {
 			return nil, fmt.Errorf("the arrays %v are expected, and these are %v", a, b)
 		}
-		return tensors(want.List, got.List)
+		return tensors(want.List, arrays.List)
 	}
 	return nil, fmt.Errorf("a %T cannot be compared", want)
 }

@@ -2,6 +2,7 @@ package golden
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,9 +65,9 @@ func (g *Golden) Write(root *os.Root, name string, staged bool) error {
 	return replace(root, name+sidecarSuffix+suffix, side.Bytes())
 }
 
-// replace writes a file under another name, then renames it.
+// replace writes a file under a name that no other process has, then renames it.
 func replace(root *os.Root, name string, data []byte) error {
-	temp := path.Join(path.Dir(name), ".flow-golden.tmp")
+	temp := path.Join(path.Dir(name), ".flow-golden-"+rand.Text()+".tmp")
 	if err := root.WriteFile(temp, data, 0o666); err != nil {
 		return errors.Join(err, remove(root, temp))
 	}

@@ -41,8 +41,8 @@ func Diverge(a, b *Trail) *Divergence {
 				break
 			}
 		}
-		if d.Step == 0 && len(was.Steps) != len(now.Steps) && len(was.Steps) > 0 {
-			d.Step = min(len(was.Steps), len(now.Steps)) + 1
+		if both := min(len(was.Steps), len(now.Steps)); d.Step == 0 && both > 0 && len(was.Steps) != len(now.Steps) { // the shorter one ended
+			d.Step, d.Steps = both+1, max(len(was.Steps), len(now.Steps))
 		}
 		return d
 	}

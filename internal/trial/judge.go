@@ -104,7 +104,7 @@ func (x *Expected) locate(t *Test, g *golden.Golden, up *trail.Trail, run *captu
 		if now == nil {
 			continue
 		}
-		d, err := golden.Measure(&nodes.Tensors{List: g.Steps[step]}, &nodes.Tensors{List: now})
+		d, err := golden.Measure(&nodes.Tensors{List: golden.Near(g.Steps[step], now)}, &nodes.Tensors{List: now})
 		if err != nil {
 			continue // another size: the values tell
 		}

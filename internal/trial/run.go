@@ -45,8 +45,9 @@ type Options struct {
 // Run runs the tests of workflow files. The error is the context's, or of options.
 func Run(ctx context.Context, files []string, opt Options) ([]*File, error) {
 	var out []*File
+	var shared sharing
 	for _, file := range files {
-		f, err := opt.file(ctx, file)
+		f, err := opt.file(ctx, file, &shared)
 		if err != nil {
 			return out, err
 		}
@@ -56,9 +57,12 @@ func Run(ctx context.Context, files []string, opt Options) ([]*File, error) {
 }
 
 // file runs the tests of one file.
-func (o *Options) file(ctx context.Context, file string) (*File, error) {
+func (o *Options) file(ctx context.Context, file string, shared *sharing) (*File, error) {
 	f := &File{Path: file}
 	doc, diags := spec.Load(file)
+	if doc != nil {
+		diags = spec.Sort(append(diags, shared.add(doc)...))
+	}
 	if f.Diagnostics = diags; doc == nil || spec.Failed(diags) {
 		return f, nil
 	}
