@@ -39,6 +39,34 @@ func newWriter(folder string, force, fresh bool) (*writer, error) {
 	return &writer{folder: folder, root: root, force: force, fresh: fresh}, nil
 }
 
+// Picture is a picture that is written beside the outputs of a workflow, by the same rules: a file that flow did not write stays, unless force is set.
+type Picture struct {
+	File  string
+	Force bool
+}
+
+// Check says before a run that the picture could not be written.
+func (p Picture) Check() error {
+	return p.with(func(w *writer, o plan.Output) error { return w.check([]plan.Output{o}) })
+}
+
+// Write writes the picture.
+func (p Picture) Write(m *nodes.Image) error {
+	return p.with(func(w *writer, o plan.Output) error {
+		_, err := w.write(o, m, nil)
+		return err
+	})
+}
+
+func (p Picture) with(do func(*writer, plan.Output) error) error {
+	w, err := newWriter(filepath.Dir(p.File), p.Force, false)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	return do(w, plan.Output{Name: "sheet", Path: filepath.Base(p.File)})
+}
+
 func (w *writer) close() { _ = w.root.Close() }
 
 // software marks the pictures that flow has written, in a tEXt chunk: only these are overwritten.

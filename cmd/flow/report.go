@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
 	"github.com/seed-8af8f8e1/flow/internal/graph"
@@ -47,7 +48,9 @@ func planned(r *report.Run, p *plan.Plan, rows []sched.Row, given func(param str
 	r.Class, r.Edition, r.Device = nodes.Class(p.Precision), p.Edition, p.Device
 	r.Graph = graph.Of(p)
 	for _, x := range p.Doc.Params {
-		if v := x.Value(); v != nil {
+		if list := valuesIn(p, x.Name.Text); len(list) > 1 {
+			r.Params = append(r.Params, report.Param{Name: x.Name.Text, Value: strings.Join(list, ", "), Varied: true})
+		} else if v := x.Value(); v != nil {
 			r.Params = append(r.Params, report.Param{Name: x.Name.Text, Value: v.Text, Given: given(x.Name.Text)})
 		}
 	}
@@ -67,6 +70,19 @@ func planned(r *report.Run, p *plan.Plan, rows []sched.Row, given func(param str
 		}
 		r.Nodes = append(r.Nodes, n)
 	}
+}
+
+// valuesIn lists the values that a parameter has in the cells of a matrix.
+func valuesIn(p *plan.Plan, param string) []string {
+	var out []string
+	seen := make(map[string]bool)
+	for _, c := range p.Cells {
+		if v := c.Doc.Param(param).Value(); v != nil && !seen[v.Text] {
+			seen[v.Text] = true
+			out = append(out, v.Text)
+		}
+	}
+	return out
 }
 
 // gives says which parameters were given from outside.
@@ -96,12 +112,32 @@ func pictured(r *report.Run, p *plan.Plan) {
 	for _, o := range p.Outputs {
 		r.Pictures = append(r.Pictures, report.Picture{Label: o.Name, Loop: loopOf(o.From)})
 	}
+	for _, g := range gridsOf(p) {
+		x := report.Grid{Output: g.output, Columns: g.Columns}
+		for _, row := range g.Rows {
+			at := make([]int, len(row.Cells))
+			for i, c := range row.Cells {
+				at[i] = -1
+				if c >= 0 {
+					at[i] = g.outputs[c]
+				}
+			}
+			x.Rows = append(x.Rows, report.GridRow{Label: row.Label, Pictures: at})
+		}
+		for _, c := range g.Loose {
+			x.Loose = append(x.Loose, report.Placed{Label: p.Cells[c].Label, Picture: g.outputs[c]})
+		}
+		r.Grids = append(r.Grids, x)
+	}
 }
 
 // machineWords says what runs this.
 func machineWords() string {
 	return fmt.Sprintf("%s/%s, kernels %s, %d processors", runtime.GOOS, runtime.GOARCH, kernel.Best().Name, runtime.GOMAXPROCS(0))
 }
+
+// manyPictures is the number of pictures that a page shows whole; of more it shows smaller ones.
+const manyPictures = 24
 
 // writeRun writes the report of one run, with the pictures that it has written.
 func writeRun(path string, r *report.Run) error {
@@ -112,6 +148,9 @@ func writeRun(path string, r *report.Run) error {
 		data, err := os.ReadFile(p.Path)
 		if err != nil {
 			return &exitError{exitRun, "the report: " + err.Error()}
+		}
+		if len(r.Pictures) > manyPictures {
+			data = thumbnail(data)
 		}
 		r.Pictures[i].PNG = data
 	}

@@ -19,7 +19,7 @@ func runCommand(a *app) *cobra.Command {
 	var f workflowFlags
 	var asJSON, force, bare bool
 	var lf lockFlags
-	var out, page string
+	var out, page, contactSheet string
 	c := &cobra.Command{
 		Use:   "run FILE|PICTURE",
 		Short: "Render a workflow's pictures",
@@ -60,6 +60,10 @@ the current folder (or --out), over no file, after its plan is shown.`,
 			if page != "" {
 				seen = watch(&opt)
 			}
+			var cells *contact
+			if contactSheet != "" {
+				cells = newContact(contactSheet, &opt)
+			}
 			if !bare {
 				opt.Release = release()
 			}
@@ -76,9 +80,17 @@ the current folder (or --out), over no file, after its plan is shown.`,
 				planned(seen, w.Plan, w.Explain(), gives(opt.Overrides))
 				pictured(seen, w.Plan)
 			}
+			if cells != nil {
+				if err := cells.check(w, opt.Folder); err != nil {
+					return err
+				}
+			}
 			err = a.execute(c.Context(), w, asJSON)
 			if seen != nil {
 				err = errors.Join(err, writeRun(page, seen))
+			}
+			if cells != nil {
+				err = errors.Join(err, cells.write(w.Plan))
 			}
 			return err
 		},
@@ -89,6 +101,7 @@ the current folder (or --out), over no file, after its plan is shown.`,
 	c.Flags().BoolVar(&f.noPacked, "no-packed", false, "neither use nor make packed weights in the cache (the result is the same)")
 	lf.add(c)
 	c.Flags().StringVar(&page, "report", "", "write a page (HTML) about the run: pictures, graph, times, steps, parameters")
+	c.Flags().StringVar(&contactSheet, "sheet", "", "write a contact sheet (PNG): the pictures of all cells of the matrix with labels")
 	c.Flags().BoolVar(&bare, "no-metadata", false, "write pictures that do not say what made them")
 	c.Flags().BoolVar(&asJSON, "json", false, "write events as lines of JSON on standard output")
 	c.Flags().BoolVar(&force, "force", false, "overwrite files that flow did not write")

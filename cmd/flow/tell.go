@@ -88,7 +88,7 @@ func reported(t *trial.Test, run *report.Run) *report.Test {
 		Message: t.Message, Seconds: t.Seconds, Class: t.Class, Edition: t.Edition}
 	given := make(map[string]bool)
 	for _, p := range t.Params {
-		out.Params = append(out.Params, report.Param(p))
+		out.Params = append(out.Params, report.Param{Name: p.Name, Value: p.Value, Given: p.Given})
 		given[p.Name] = p.Given
 	}
 	if run != nil && t.Plan != nil {

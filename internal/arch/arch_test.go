@@ -68,6 +68,7 @@ var rules = map[string][]string{
 	"internal/trail":               {"nodes", "runtime/plan", "runtime/sched", "internal/safetext"},
 	"internal/golden":              {"spec", "nodes", "internal/trail", "internal/safetext"},
 	"internal/trial":               {"spec", "nodes", "runtime/...", "internal/trail", "internal/golden"},
+	"internal/sheet":               {"internal/picture", "internal/safetext"},
 	"internal/report":              {"runtime/event", "internal/safetext", "internal/graph"},
 	"internal/arch":                {},
 	"internal/tools/...":           {"..."},

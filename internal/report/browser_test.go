@@ -209,7 +209,7 @@ func sample(evil string) *Page {
 	sky, sun, moon := color.NRGBA{40, 90, 200, 255}, color.NRGBA{250, 220, 60, 255}, color.NRGBA{200, 200, 210, 255}
 	run := func(cell string) *Run {
 		r := &Run{File: "castle.flow.yaml", Name: "castle", Cell: cell, Class: "bf16@1", Edition: "diffusers", Device: "cpu",
-			Params: []Param{{"prompt", "a castle " + evil, true}, {"seed", "42", false}}, Nodes: []*Node{{Name: "base", Kind: "load-model@1"}},
+			Params: []Param{{"prompt", "a castle " + evil, true, false}, {"seed", "42", false, false}, {"sag", "0, 1", false, true}}, Nodes: []*Node{{Name: "base", Kind: "load-model@1"}},
 			Pictures: []Picture{{Label: "picture", Path: "out/" + evil + ".png", PNG: painted(sky, sun), Loop: "latents"}},
 			Graph: graph.Graph{Nodes: []graph.Node{{Name: "base", Kind: "load-model"}, {Name: "latents", Kind: "denoise"}, {Name: "text", Kind: evil}},
 				Edges: []graph.Edge{{From: 0, To: 1, Label: "model"}, {From: 0, To: 2, Label: "model"}}}}
@@ -232,7 +232,15 @@ func sample(evil string) *Page {
 	}
 	want, got := painted(sky, sun), painted(sky, moon)
 	heat, most := Heat(want, got)
-	return &Page{Title: "castle " + evil, Release: "devel", Machine: "linux", Runs: []*Run{run("seed=42 " + evil), run("seed=43")}, Orphans: []string{evil},
+	matrix := run("")
+	matrix.Pictures = nil
+	for i := range 5 {
+		matrix.Pictures = append(matrix.Pictures, Picture{Label: "picture[" + evil + "]", Path: evil, PNG: painted(color.NRGBA{uint8(50 * i), 90, 60, 255}, sun)})
+	}
+	matrix.Pictures[2].PNG = nil
+	matrix.Grids = []Grid{{Output: "picture " + evil, Columns: []string{"sag=0", "sag=" + evil, "sag=1", "sag=2"}, Rows: []GridRow{{"seed=42", []int{0, 1, -1, 3}}, {"seed=" + evil, []int{2, -1, -1, 3}}},
+		Loose: []Placed{{"seed=7," + evil, 4}}}}
+	return &Page{Title: "castle " + evil, Release: "devel", Machine: "linux", Runs: []*Run{matrix, run("seed=42 " + evil), run("seed=43")}, Orphans: []string{evil},
 		Tests: []*Test{
 			{File: "dir/" + evil + ".flow.yaml", Name: "render", Doc: evil, State: Failed, Seconds: 1, Line: 30, Column: 7, Run: run(""), Expected: []*Expected{{
 				Output: "image.image", Golden: "goldens/" + evil + ".png", State: Failed, Reason: "ssim 0.91, wants at least 0.98 " + evil, Want: want, Got: got, Heat: heat, HeatMost: most,
@@ -293,6 +301,12 @@ func TestPageInBrowser(t *testing.T) {
 			b.eval(`(() => { const s = document.querySelector(".slide-bar"); s.value = 25; s.dispatchEvent(new Event("input")); return getComputedStyle(document.querySelector(".slide .top")).clipPath })()`, &cut)
 			if !strings.Contains(cut, "25%") {
 				t.Errorf("the slider leaves the picture at %s", cut)
+			}
+			var cells, least float64
+			b.eval(`document.querySelectorAll("table.matrix img").length`, &cells)
+			b.eval(`Math.min(...[...document.querySelectorAll("table.matrix img")].map(i => i.getBoundingClientRect().width))`, &least)
+			if cells != 4 || least < 150 {
+				t.Errorf("the matrix has %g pictures of %g pixels and more", cells, least)
 			}
 			var shown float64
 			b.eval(`document.querySelector(".grid img").getBoundingClientRect().width`, &shown)

@@ -2,10 +2,11 @@ package report
 
 import "github.com/seed-8af8f8e1/flow/internal/safetext"
 
-// Param is a resolved parameter; Given says that it was given from outside, or by the test.
+// Param is a resolved parameter; Given says that it was given from outside, or by the test, and Varied that it differs between the cells of
+// a matrix: then Value lists its values.
 type Param struct {
-	Name, Value string
-	Given       bool
+	Name, Value   string
+	Given, Varied bool
 }
 
 // Divergence is where a run left its golden, in words, with the place if it is known.

@@ -36,8 +36,14 @@ func (r *Run) Follow(node string, l Latents) {
 	if r.loops == nil {
 		r.loops = make(map[string][]Latents)
 	}
+	if r.loops[node] == nil && len(r.loops) == maxLoops {
+		return
+	}
 	r.loops[node] = append(r.loops[node], l)
 }
+
+// maxLoops is the number of loops whose steps are shown: of a large matrix the first.
+const maxLoops = 16
 
 // draw makes the previews of all loops. Where the run made a picture of a loop, the linear map from the last latents to that picture,
 // fitted by least squares, colours every step; else the first three channels stand for red, green and blue.

@@ -27,6 +27,26 @@ type Picture struct {
 	Loop        string // the node whose loop it came from; empty for none
 }
 
+// Grid is the pictures of a matrix' cells, of one output: numbers into the pictures of the run, -1 for no cell.
+type Grid struct {
+	Output  string
+	Columns []string
+	Rows    []GridRow
+	Loose   []Placed // beside rows and columns
+}
+
+// GridRow is one row of a grid.
+type GridRow struct {
+	Label    string
+	Pictures []int
+}
+
+// Placed is a picture with the label of its cell.
+type Placed struct {
+	Label   string
+	Picture int
+}
+
 // Node is one node of a run.
 type Node struct {
 	Name, Kind, State, Reason, Key string
@@ -52,6 +72,7 @@ type Run struct {
 	Nodes                  []*Node
 	Graph                  graph.Graph // its boxes have the nodes' names; marks and notes are filled in
 	Pictures               []Picture
+	Grids                  []Grid // of a workflow with a matrix; its pictures stand in them
 	Warnings               []string
 	State                  string // "done", "failed" or "interrupted"
 	Seconds                float64
