@@ -37,7 +37,7 @@ func (w *Workflow) record(o plan.Output, m *nodes.Image, made []sched.Made) ([]b
 	if err != nil {
 		return nil, err
 	}
-	r := provenance.Record{Release: w.opt.Release, Numerics: nodes.Class(w.Plan.Precision), Output: o.Node, Pixels: m.Digest().String(), Workflow: string(workflow), Actions: actions(made)}
+	r := provenance.Record{Release: w.opt.Release, Numerics: nodes.Class(w.Plan.Precision), Output: o.Node, Pixels: m.Digest().String(), Lock: w.opt.Lock, Workflow: string(workflow), Actions: actions(made)}
 	return r.Chunk()
 }
 

@@ -25,6 +25,8 @@ type Options struct {
 	Fresh  bool   // write over no file at all
 	// Release of flow, which pictures name. Empty: pictures say nothing of what made them.
 	Release string
+	// Lock is the SHA-256 in hex of the lock that the run was held to, which pictures name; empty for none.
+	Lock string
 	// Follow, where it is not nil, is given what a step's loop carries after each of its steps, counted from 1.
 	Follow func(s *plan.Step, step int, state map[string]nodes.Tensor)
 }
@@ -63,6 +65,9 @@ func (w *Workflow) Close() { w.Plan.Close() }
 
 // Use changes the environment of a run, such as the executor, once the plan has said which device it is for.
 func (w *Workflow) Use(f func(*nodes.Env)) { f(&w.opt.Env) }
+
+// Pin says that the workflow is what a lock pins, see [Options].
+func (w *Workflow) Pin(lock string) { w.opt.Lock = lock }
 
 // Explain says what a run would do.
 func (w *Workflow) Explain() []sched.Row { return sched.Explain(w.Plan, w.opt.Store) }

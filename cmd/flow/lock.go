@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,6 +38,7 @@ that is the default. Files that have not changed since they were last hashed are
 			if err != nil {
 				return err
 			}
+			opt.Tests = true
 			w, err := a.read(c.Context(), args[0], &f, opt, diags, false)
 			if err != nil {
 				return err
@@ -139,7 +142,7 @@ func (a *app) hold(ctx context.Context, w *flowruntime.Workflow, file string, f 
 		locked = err == nil
 	}
 	if err != nil {
-		how := fmt.Sprintf("there is no %s: what the workflow reads is not pinned; write it: flow lock %s", safetext.Line(path), safetext.Line(file))
+		how := noLock("the workflow", file)
 		if locked {
 			return &exitError{exitDiffers, how}
 		}
@@ -148,7 +151,11 @@ func (a *app) hold(ctx context.Context, w *flowruntime.Workflow, file string, f 
 		}
 		return nil
 	}
-	l, diags := lock.Read(path)
+	src, problem := spec.ReadFile(path)
+	if problem != nil {
+		return a.refuse([]spec.Diagnostic{*problem}, path, format, exitFile)
+	}
+	l, diags := lock.Parse(path, src)
 	if l == nil {
 		return a.refuse(diags, path, format, exitFile)
 	}
@@ -175,6 +182,40 @@ func (a *app) hold(ctx context.Context, w *flowruntime.Workflow, file string, f 
 	}
 	if len(diags) > 0 {
 		return a.show(a.err, diags, format, path)
+	}
+	if unread == 0 { // all that the lock pins was compared
+		sum := sha256.Sum256(src)
+		w.Pin(hex.EncodeToString(sum[:]))
+	}
+	return nil
+}
+
+// noLock is the message where a workflow has no lock.
+func noLock(who, file string) string {
+	return fmt.Sprintf("there is no %s: what %s reads is not pinned; write it: flow lock %s", safetext.Line(lock.Path(file)), who, safetext.Line(file))
+}
+
+// pinned demands that a test reads what its workflow's lock pins. overridden says that its numerics are others on purpose.
+func (a *app) pinned(ctx context.Context, w *flowruntime.Workflow, overridden bool) error {
+	file := w.Plan.Doc.File
+	path := lock.Path(file)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return errors.New(noLock("the test", file))
+	}
+	l, diags := lock.Read(path)
+	if l != nil {
+		if overridden {
+			l = l.As(w.Plan)
+		}
+		var err error
+		if diags, err = l.Check(ctx, w.Plan, cache.Memos(a.openStore())); err != nil {
+			return err
+		}
+	}
+	for _, d := range diags {
+		if d.Severity == spec.Error {
+			return fmt.Errorf("%s:%d:%d: %s; %s", d.File, d.Pos.Line, d.Pos.Col, d.Message, d.Hint)
+		}
 	}
 	return nil
 }

@@ -45,6 +45,8 @@ func testCommand(a *app) *cobra.Command {
 parameters and holds outputs of nodes against goldens: equal bits pass; otherwise every bound
 that it states has to hold. Where a run leaves its golden is named: the node, and of a loop the step.
 
+A test needs the workflow's lock (flow lock), and reads what it pins.
+
 What another build of flow has computed is not believed: it is computed anew.
 
 --update writes the goldens of what failed; --update=stage writes them as .new files beside the
@@ -107,6 +109,7 @@ func (a *app) test(ctx context.Context, args []string, f *testFlags) error {
 	if err != nil {
 		return err
 	}
+	opt.Check = func(w *flowruntime.Workflow) error { return a.pinned(ctx, w, f.precision+f.device+f.edition != "") }
 	opt.Mode = mode
 	files, err := trial.Find(args)
 	if err != nil {

@@ -112,7 +112,7 @@ func (o *Options) test(ctx context.Context, t *Test) ([]spec.Diagnostic, error) 
 	if o.Check != nil {
 		if err := o.Check(w); err != nil {
 			t.State, t.Message = Differs, err.Error()
-			return diags, nil
+			return diags, ctx.Err()
 		}
 	}
 	res, values, err := w.Collect(ctx)

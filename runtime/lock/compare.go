@@ -16,32 +16,41 @@ func (l *Lock) Check(ctx context.Context, p *plan.Plan, memo nodes.Memo) ([]spec
 	if err := now.Fill(ctx, memo, false); err != nil {
 		return nil, err
 	}
-	return l.differences(now, p.Doc.File), nil
+	return l.differences(now, p), nil
+}
+
+// As is the lock with the numerics class, device and edition of a plan that overrides them on purpose.
+func (l *Lock) As(p *plan.Plan) *Lock {
+	now, out := Of(p), *l
+	out.Class, out.Device, out.Edition = now.Class, now.Device, now.Edition
+	return &out
 }
 
 // Look is Check without reading: files that memo does not know are held to their sizes. unread is the number of bytes of these.
 func (l *Lock) Look(p *plan.Plan, memo nodes.Memo) (diags []spec.Diagnostic, unread int64) {
 	now := Of(p)
 	unread = now.recall(memo)
-	return l.differences(now, p.Doc.File), unread
+	return l.differences(now, p), unread
 }
 
 // comparison collects differences.
 type comparison struct {
-	lock     *Lock
-	workflow string
-	diags    []spec.Diagnostic
+	lock  *Lock
+	plan  *plan.Plan
+	diags []spec.Diagnostic
 }
 
 func (c *comparison) add(at spec.Pos, hint, format string, args ...any) {
 	if hint == "" {
-		hint = "if that is meant, write the lock anew: flow lock " + c.workflow
+		hint = "if that is meant, write the lock anew: flow lock " + c.plan.Doc.File
 	}
 	c.diags = append(c.diags, spec.Diagnostic{File: c.lock.file, Pos: at, Code: code, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-func (l *Lock) differences(now *Lock, workflow string) []spec.Diagnostic {
-	c := &comparison{lock: l, workflow: workflow}
+// differences compares the lock with what a plan reads. What the workflow has and this plan does not read - no output needs it, or a test
+// asks for a part of the workflow - may be pinned.
+func (l *Lock) differences(now *Lock, p *plan.Plan) []spec.Diagnostic {
+	c := &comparison{lock: l, plan: p}
 	for _, x := range []struct {
 		name      string
 		at        spec.Pos
@@ -57,17 +66,17 @@ func (l *Lock) differences(now *Lock, workflow string) []spec.Diagnostic {
 		}
 	}
 	for _, k := range l.Kinds {
-		if !slices.Contains(now.Kinds, k) {
+		if !slices.ContainsFunc(p.Steps, func(s *plan.Step) bool { return s.Kind.ID() == k }) {
 			c.add(l.kindPos[k], "", "the lock pins the kind %s, which the workflow does not use", spec.Quote(k))
 		}
 	}
-	c.block("model", l.Models, now.Models)
-	c.block("file", l.Files, now.Files)
+	c.block("model", l.Models, now.Models, func(name string) bool { return p.Doc.Model(name) != nil })
+	c.block("file", l.Files, now.Files, func(name string) bool { return p.Doc.InputFile(name) != nil })
 	return spec.Sort(c.diags)
 }
 
-// block compares models or files by name.
-func (c *comparison) block(what string, want, got []*Pinned) {
+// block compares models or files by name; declared says what the workflow has.
+func (c *comparison) block(what string, want, got []*Pinned, declared func(name string) bool) {
 	for _, g := range got {
 		if i := slices.IndexFunc(want, func(w *Pinned) bool { return w.Name == g.Name }); i < 0 {
 			c.add(c.lock.pos, "", "the lock does not have the %s %q", what, g.Name)
@@ -76,8 +85,8 @@ func (c *comparison) block(what string, want, got []*Pinned) {
 		}
 	}
 	for _, w := range want {
-		if !slices.ContainsFunc(got, func(g *Pinned) bool { return w.Name == g.Name }) {
-			c.add(w.pos, "", "the lock pins the %s %s, which the workflow does not read", what, spec.Quote(w.Name))
+		if !declared(w.Name) {
+			c.add(w.pos, "", "the lock pins the %s %s, which the workflow does not have", what, spec.Quote(w.Name))
 		}
 	}
 }

@@ -84,6 +84,7 @@ type Options struct {
 	Cells     []string // which cells of a matrix are planned for: NAME=VALUE,NAME=VALUE each; none for all
 	Shard     Shard    // which part of these is; see [Plan.Keep]
 	Test      string   // the name of a test, whose parameters count instead of Overrides, and whose expectations are planned for instead of the outputs
+	Tests     bool     // what all tests expect is planned for beside the outputs, with the values of Overrides
 	Auto      string   // what the device "auto" is on this machine; empty for "cpu"
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // tests checks what the workflow's tests expect against the kinds of its nodes. Where one of them is planned for, its expectations take the place
-// of the outputs, and no file is written.
+// of the outputs, and no file is written. With Options.Tests those of all tests stand beside the outputs.
 func (b *builder) tests(p *Plan, planned *spec.Test) {
 	if planned != nil {
 		p.Outputs = nil
@@ -21,7 +21,7 @@ func (b *builder) tests(p *Plan, planned *spec.Test) {
 			if !ok || !b.expectation(x, from, port) {
 				continue
 			}
-			if t == planned {
+			if t == planned || b.opt.Tests {
 				p.Outputs = append(p.Outputs, Output{Name: from.Node + "." + port.Name, Node: from.Node + "." + port.Name, From: from, Port: port.Name, Pos: x.Node.Pos, Expect: x})
 			}
 		}
