@@ -58,7 +58,7 @@ flow help language, environment and exit-codes say more.`,
 	c.SetOut(a.out)
 	c.SetErr(a.err)
 	c.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log what is done, on standard error")
-	c.AddCommand(runCommand(a), testCommand(a), showCommand(a), verifyCommand(a), validateCommand(a), planCommand(a), graphCommand(a), cacheCommand(a), schemaCommand(a),
+	c.AddCommand(runCommand(a), testCommand(a), bisectCommand(a), showCommand(a), verifyCommand(a), validateCommand(a), planCommand(a), graphCommand(a), cacheCommand(a), schemaCommand(a),
 		kindsCommand(a), doctorCommand(a), versionCommand(a), exampleCommand(a), lockCommand(a), convertCommand(a), loraCommand(a), benchCommand(a))
 	c.AddCommand(topics()...)
 	c.SetFlagErrorFunc(flagError)

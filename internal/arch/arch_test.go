@@ -67,6 +67,7 @@ var rules = map[string][]string{
 	"internal/graph":               {"runtime/plan", "internal/safetext"},
 	"internal/trail":               {"nodes", "runtime/plan", "runtime/sched", "internal/safetext"},
 	"internal/golden":              {"spec", "nodes", "internal/trail", "internal/safetext"},
+	"internal/bisect":              {"spec", "nodes", "runtime", "runtime/...", "internal/trail", "internal/golden"},
 	"internal/trial":               {"spec", "nodes", "runtime/...", "internal/trail", "internal/golden"},
 	"internal/sheet":               {"internal/picture", "internal/safetext"},
 	"internal/report":              {"runtime/event", "internal/safetext", "internal/graph"},

@@ -16,7 +16,7 @@ import (
 
 // Names of the files that belong to a golden: they are its own with these behind it.
 const (
-	sidecarSuffix = ".json"
+	SidecarSuffix = ".json" // says what the golden is of
 	stepsSuffix   = ".steps"
 	stagedSuffix  = ".new"
 )
@@ -64,16 +64,16 @@ func Read(root *os.Root, name string, of nodes.Type) (*Golden, error) {
 	if err != nil {
 		return nil, err
 	}
-	side, err := read(root, name+sidecarSuffix, 64<<20)
+	side, err := read(root, name+SidecarSuffix, 64<<20)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Problem{Missing: true, Message: fmt.Sprintf("the golden %s has no sidecar %s, which says what it is of", name, path.Base(name)+sidecarSuffix)}
+		return nil, &Problem{Missing: true, Message: fmt.Sprintf("the golden %s has no sidecar %s, which says what it is of", name, path.Base(name)+SidecarSuffix)}
 	}
 	if err != nil {
 		return nil, err
 	}
 	g := new(Golden)
 	if err := json.Unmarshal(side, &g.Sidecar); err != nil || g.Form != form || g.Trail == nil {
-		return nil, &Problem{Message: fmt.Sprintf("%s is no sidecar that this release reads", name+sidecarSuffix)}
+		return nil, &Problem{Message: fmt.Sprintf("%s is no sidecar that this release reads", name+SidecarSuffix)}
 	}
 	media := nodes.MediaSafetensors
 	if of == nodes.ImageType {

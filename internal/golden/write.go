@@ -62,7 +62,7 @@ func (g *Golden) Write(root *os.Root, name string, staged bool) error {
 	if err := replace(root, name+suffix, value); err != nil {
 		return err
 	}
-	return replace(root, name+sidecarSuffix+suffix, side.Bytes())
+	return replace(root, name+SidecarSuffix+suffix, side.Bytes())
 }
 
 // replace writes a file under a name that no other process has, then renames it.
@@ -87,7 +87,7 @@ func remove(root *os.Root, name string) error {
 
 // Staged says whether a golden has been staged and not yet accepted.
 func Staged(root *os.Root, name string) bool {
-	_, err := root.Lstat(name + sidecarSuffix + stagedSuffix)
+	_, err := root.Lstat(name + SidecarSuffix + stagedSuffix)
 	return err == nil
 }
 
@@ -106,12 +106,12 @@ func Accept(root *os.Root, name string) error {
 	if err := root.Rename(name+stagedSuffix, name); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have been taken before a halt
 		return err
 	}
-	return root.Rename(name+sidecarSuffix+stagedSuffix, name+sidecarSuffix)
+	return root.Rename(name+SidecarSuffix+stagedSuffix, name+SidecarSuffix)
 }
 
 // Discard removes what was staged for a golden.
 func Discard(root *os.Root, name string) error {
-	return errors.Join(remove(root, name+sidecarSuffix+stagedSuffix), remove(root, name+stagedSuffix), remove(root, name+stepsSuffix+stagedSuffix))
+	return errors.Join(remove(root, name+SidecarSuffix+stagedSuffix), remove(root, name+stagedSuffix), remove(root, name+stepsSuffix+stagedSuffix))
 }
 
 // Survey looks through a folder: for goldens that nobody expects, by the names of their values, with parts of goldens that have lost the rest,
@@ -123,16 +123,16 @@ func Survey(root *os.Root, expected func(name string, s *Sidecar) bool) (orphans
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if value, ok := strings.CutSuffix(name, sidecarSuffix+stagedSuffix); ok {
+		if value, ok := strings.CutSuffix(name, SidecarSuffix+stagedSuffix); ok {
 			staged = append(staged, value)
 			continue
 		}
 		if value, ok := strings.CutSuffix(name, stepsSuffix); ok && isGolden(value) {
-			if _, err := root.Lstat(value + sidecarSuffix); errors.Is(err, fs.ErrNotExist) {
+			if _, err := root.Lstat(value + SidecarSuffix); errors.Is(err, fs.ErrNotExist) {
 				orphans = append(orphans, name)
 			}
 		}
-		value, ok := strings.CutSuffix(name, sidecarSuffix)
+		value, ok := strings.CutSuffix(name, SidecarSuffix)
 		if !ok || !isGolden(value) {
 			continue
 		}

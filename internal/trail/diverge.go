@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
@@ -17,9 +19,30 @@ type Divergence struct {
 	Kind    string
 	Step    int      // of the node's loop, from 1; 0 where it has none, or its steps are not known
 	Steps   int      // of the loop
-	Changes []string // what the node was asked otherwise; none: it was asked the same, and the engine made something else of it
+	Changes []Change // what the node was asked otherwise; none: it was asked the same, and the engine made something else of it
 	// Missing says that the node is in one of the two alone, and in which.
 	Missing string
+}
+
+// Change is one part of an action that two runs have otherwise, as it is shown: on one line, digests cut to what tells them apart.
+type Change struct {
+	Path string `json:"path"`          // in the action document: args.NAME, inputs.NAME, numerics, edition, kind
+	Was  string `json:"was,omitempty"` // empty for none
+	Now  string `json:"now,omitempty"`
+}
+
+// String is the change on one line.
+func (c Change) String() string {
+	none := func(s string) string {
+		if s == "" {
+			return "none"
+		}
+		return s
+	}
+	if c.Was == "" && c.Now == "" {
+		return c.Path
+	}
+	return fmt.Sprintf("%s: %s -> %s", c.Path, none(c.Was), none(c.Now))
 }
 
 // Diverge finds the first node, in b's order, that made something else in b than in a; nil if there is none. Nodes are told apart by name.
@@ -29,6 +52,8 @@ func Diverge(a, b *Trail) *Divergence {
 		now := &b.Nodes[i]
 		was := a.Node(now.Name)
 		switch {
+		case was == nil && a.made(now):
+			continue // under another name
 		case was == nil:
 			return &Divergence{Node: now.Name, Kind: now.Kind, Missing: "it is new"}
 		case maps.Equal(was.Outputs, now.Outputs):
@@ -47,11 +72,16 @@ func Diverge(a, b *Trail) *Divergence {
 		return d
 	}
 	for i := range a.Nodes {
-		if was := &a.Nodes[i]; b.Node(was.Name) == nil {
+		if was := &a.Nodes[i]; b.Node(was.Name) == nil && !b.made(was) {
 			return &Divergence{Node: was.Name, Kind: was.Kind, Missing: "it is gone"}
 		}
 	}
 	return nil
+}
+
+// made says whether a run has made what a node made, under whatever name.
+func (t *Trail) made(n *Node) bool {
+	return slices.ContainsFunc(t.Nodes, func(x Node) bool { return x.Kind == n.Kind && maps.Equal(x.Outputs, n.Outputs) })
 }
 
 // String says where and why, on one line.
@@ -66,11 +96,15 @@ func (d *Divergence) String() string {
 	if len(d.Changes) == 0 {
 		return s + ": asked the same, it made something else: the engine changed"
 	}
-	return s + ": " + strings.Join(d.Changes, "; ")
+	texts := make([]string, len(d.Changes))
+	for i, c := range d.Changes {
+		texts[i] = c.String()
+	}
+	return s + ": " + strings.Join(texts, "; ")
 }
 
 // changes lists what two actions ask otherwise, by path.
-func changes(was, now *Node) []string {
+func changes(was, now *Node) []Change {
 	if was.Key == now.Key {
 		return nil
 	}
@@ -82,21 +116,15 @@ func changes(was, now *Node) []string {
 		}
 	}
 	slices.Sort(paths)
-	var out []string
+	var out []Change
 	for _, p := range paths {
-		x, inA := a[p]
-		y, inB := b[p]
-		switch {
-		case inA && inB && x != y:
-			out = append(out, fmt.Sprintf("%s: %s -> %s", safetext.Line(p), short(x), short(y)))
-		case !inA:
-			out = append(out, fmt.Sprintf("%s: none -> %s", safetext.Line(p), short(y)))
-		case !inB:
-			out = append(out, fmt.Sprintf("%s: %s -> none", safetext.Line(p), short(x)))
+		if x, y := a[p], b[p]; x != y {
+			from := alike(x, y)
+			out = append(out, Change{safetext.Line(p), short(x, from), short(y, from)})
 		}
 	}
 	if len(out) == 0 {
-		out = append(out, "its action has another key")
+		out = append(out, Change{Path: "its action has another key"})
 	}
 	return out
 }
@@ -123,23 +151,60 @@ func flatten(doc json.RawMessage) map[string]string {
 				walk(at(fmt.Sprint(i)), x)
 			}
 		default:
-			text, _ := json.Marshal(v)
-			out[path] = string(text)
+			out[path] = scalar(v)
 		}
 	}
 	walk("", v)
 	return out
 }
 
-// short is a value as it is shown: one line, digests cut to what tells them apart.
-func short(s string) string {
-	s = safetext.Line(s)
+// scalar is a value of an action as a person writes it: numbers of exact forms in decimals, texts in quotes.
+func scalar(v any) string {
+	text, ok := v.(string)
+	if !ok {
+		return fmt.Sprint(v)
+	}
+	form, rest, _ := strings.Cut(text, ":")
+	switch form {
+	case "f64":
+		if bits, err := strconv.ParseUint(rest, 16, 64); err == nil {
+			return strconv.FormatFloat(math.Float64frombits(bits), 'g', -1, 64)
+		}
+	case "u64":
+		if _, err := strconv.ParseUint(rest, 10, 64); err == nil {
+			return rest
+		}
+	}
+	return strconv.Quote(text)
+}
+
+// shown is the number of characters of a value that are shown.
+const shown = 80
+
+// alike is how many runes of two long texts are left out before they are shown, so that the difference is seen.
+func alike(x, y string) int {
+	a, b := []rune(x), []rune(y)
+	if len(a) <= shown && len(b) <= shown {
+		return 0
+	}
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return max(0, n-10)
+}
+
+// short is a value as it is shown, from a rune on: one line, digests cut to what tells them apart.
+func short(s string, from int) string {
 	if len(s) == 66 && strings.Trim(s[1:65], "0123456789abcdef") == "" {
 		return s[1:13]
 	}
-	const most = 80
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
+	r, before, after := []rune(s), "", ""
+	if r = r[min(from, len(r)):]; from > 0 {
+		before = "…"
 	}
-	return s
+	if len(r) > shown {
+		r, after = r[:shown], "…"
+	}
+	return before + safetext.Line(string(r)) + after
 }

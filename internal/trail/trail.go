@@ -118,14 +118,14 @@ func Read(r io.Reader) (*Trail, error) {
 		Within *Trail `json:"trail"`
 	}
 	if err := json.Unmarshal(data, &outer); err != nil {
-		return nil, fmt.Errorf("it is no trail of a run: %w", err)
+		return nil, fmt.Errorf("it holds no trail of a run: %w", err)
 	}
 	t := &outer.Trail
 	if outer.Within != nil {
 		t = outer.Within
 	}
 	if t.Form != form {
-		return nil, errors.New("it is no trail of a run that this release reads; flow run --trail FILE writes one")
+		return nil, errors.New("it holds no trail of a run that this release reads; the sidecars of goldens do")
 	}
 	return t, nil
 }

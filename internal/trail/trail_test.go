@@ -68,12 +68,23 @@ func TestDiverge(t *testing.T) {
 			t.Nodes[2].Action = json.RawMessage(`{"inputs":["` + digest + `"]}`)
 		}, `node "image" (decode@1): inputs.0: "d2" -> 0123456789ab`},
 		"another key alone": {func(t *Trail) { t.Nodes[0].Outputs["latents"], t.Nodes[0].Key = "x", "other" }, `node "noise" (noise@1): its action has another key`},
-		"a new node":        {func(t *Trail) { t.Nodes[0].Name = "grain" }, `node "grain" (noise@1): it is new`},
-		"a node is gone":    {func(t *Trail) { t.Nodes = t.Nodes[:2] }, `node "image" (decode@1): it is gone`},
+		"another name":      {func(t *Trail) { t.Nodes[0].Name = "grain" }, ""},
+		"a new node": {func(t *Trail) {
+			t.Nodes[0].Name, t.Nodes[0].Outputs["latents"] = "grain", "x"
+		}, `node "grain" (noise@1): it is new`},
+		"the end of a long text": {func(t *Trail) {
+			t.Nodes[0].Outputs["latents"], t.Nodes[0].Key = "x", "other"
+			t.Nodes[0].Action = json.RawMessage(`{"args":{"seed":42,"text":"` + strings.Repeat("w", 200) + ` sea"}}`)
+		}, `node "noise" (noise@1): args.text: none -> "` + strings.Repeat("w", 79) + "…"},
+		"numbers in their forms": {func(t *Trail) {
+			t.Nodes[0].Outputs["latents"], t.Nodes[0].Key = "x", "other"
+			t.Nodes[0].Action = json.RawMessage(`{"args":{"seed":"u64:7","scale":"f64:4014000000000000","big":"u64:x"}}`)
+		}, `node "noise" (noise@1): args.big: none -> "u64:x"; args.scale: none -> 5; args.seed: 42 -> 7`},
+		"a node is gone": {func(t *Trail) { t.Nodes = t.Nodes[:2] }, `node "image" (decode@1): it is gone`},
 		"what a terminal obeys": {func(t *Trail) {
 			t.Nodes[0].Outputs["latents"], t.Nodes[0].Key = "x", "other"
 			t.Nodes[0].Action = json.RawMessage(`{"args":{"seed":"\u001b[31m` + strings.Repeat("w", 200) + `"}}`)
-		}, `node "noise" (noise@1): args.seed: 42 -> "\u001b[31m` + strings.Repeat("w", 80-11) + "…"},
+		}, `node "noise" (noise@1): args.seed: 42 -> "\x1b[31m` + strings.Repeat("w", 80-9) + "…"},
 	} {
 		now := sample()
 		tt.change(now)
@@ -84,6 +95,19 @@ func TestDiverge(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s: %s\nwant %s", name, got, tt.want)
 		}
+	}
+}
+
+// TestLongTexts are shown from where they differ.
+func TestLongTexts(t *testing.T) {
+	long := strings.Repeat("castle ", 40)
+	a, b := sample(), sample()
+	for tr, end := range map[*Trail]string{a: "by the sea", b: "by the lake"} {
+		tr.Nodes[0].Action = json.RawMessage(`{"args":{"prompt":"` + long + end + `"}}`)
+	}
+	b.Nodes[0].Key, b.Nodes[0].Outputs["latents"] = "other", "x"
+	if got := Diverge(a, b).String(); got != `node "noise" (noise@1): args.prompt: …le by the sea" -> …le by the lake"` {
+		t.Error(got)
 	}
 }
 
