@@ -1,5 +1,8 @@
 package driver
 
+// SimulatedName is the name of the device that cuda/sim simulates, also where libcuda is made from it.
+const SimulatedName = "simulated device"
+
 // Info describes a device.
 type Info struct {
 	Name         string

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -44,10 +45,11 @@ type Device struct {
 	stats   Stats
 }
 
-// pinned is host memory with the line that allocated it.
+// pinned is host memory with the line that allocated it and what gives it back.
 type pinned struct {
 	b     []byte
 	where string
+	give  func() error
 }
 
 // Open makes a device.
@@ -99,7 +101,7 @@ func (d *Device) fails(err *driver.Error) error {
 
 // Info describes the device.
 func (d *Device) Info() driver.Info {
-	return driver.Info{Name: "simulated device", Driver: 12090, Major: 8, Minor: 0, Processors: 108, WarpSize: 32,
+	return driver.Info{Name: driver.SimulatedName, Driver: 12090, Major: 8, Minor: 0, Processors: 108, WarpSize: 32,
 		TotalBytes: d.options.TotalBytes, Simulated: true}
 }
 
@@ -173,13 +175,14 @@ func (d *Device) Close() error {
 		err = d.drain()
 	}
 	d.closed = true
-	if err != nil {
-		return err
+	leaks := d.leaks()
+	for _, p := range d.pinned {
+		err = errors.Join(err, p.give())
 	}
-	if leaks := d.leaks(); len(leaks) > 0 {
-		return &LeakError{leaks}
+	if err == nil && len(leaks) > 0 {
+		err = &LeakError{leaks}
 	}
-	return nil
+	return err
 }
 
 func (d *Device) leaks() (out []string) {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"hash/maphash"
 	"unsafe"
 
@@ -8,7 +9,7 @@ import (
 	"github.com/seed-8af8f8e1/flow/cuda/sim/vm"
 )
 
-// hostPattern fills the target of a copy to the host until the copy runs.
+// hostPattern fills new memory of the host, and the target of a copy to the host until the copy runs.
 const hostPattern = 0xa5
 
 // Alloc is cuMemAlloc.
@@ -47,7 +48,7 @@ func (d *Device) Free(p driver.Ptr) error {
 	return err
 }
 
-// AllocHost is cuMemHostAlloc.
+// AllocHost is cuMemHostAlloc: memory outside Go's heap, with a page behind it that cannot be touched where the system can do that.
 func (d *Device) AllocHost(bytes int) ([]byte, error) {
 	err := d.enter("cuMemHostAlloc")
 	defer d.mu.Unlock()
@@ -57,8 +58,14 @@ func (d *Device) AllocHost(bytes int) ([]byte, error) {
 	if bytes <= 0 {
 		return nil, driver.Errorf("cuMemHostAlloc", driver.InvalidValue, "%d bytes", bytes)
 	}
-	b := make([]byte, bytes)
-	d.pinned[&b[0]] = pinned{b, caller()}
+	b, give, err := hostMemory(bytes)
+	if err != nil {
+		return nil, driver.Errorf("cuMemHostAlloc", driver.OutOfMemory, "%d bytes of the host: %v", bytes, err)
+	}
+	for i := range b {
+		b[i] = hostPattern
+	}
+	d.pinned[&b[0]] = pinned{b, caller(), give}
 	return b, nil
 }
 
@@ -72,9 +79,10 @@ func (d *Device) FreeHost(b []byte) error {
 	if len(b) == 0 || len(d.pinned[&b[0]].b) != len(b) {
 		return driver.Errorf("cuMemFreeHost", driver.InvalidValue, "the slice is not one of AllocHost, whole")
 	}
+	give := d.pinned[&b[0]].give
 	err = d.drain()
 	delete(d.pinned, &b[0])
-	return err
+	return errors.Join(err, give())
 }
 
 // isPinned says whether a slice lies in pinned memory.

@@ -79,6 +79,9 @@ func (m *module) Function(name string) (driver.Function, error) {
 // Name is the kernel's name.
 func (f *function) Name() string { return f.k.Name }
 
+// ParamBytes is the size of each parameter, for callers that have them by address.
+func (f *function) ParamBytes() []int { return f.k.ParamBytes() }
+
 // Attribute is cuFuncGetAttribute.
 func (f *function) Attribute(a driver.FunctionAttribute) (int, error) {
 	err := f.m.d.enter("cuFuncGetAttribute")

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"strings"
@@ -148,7 +149,9 @@ func (b body) run(t *testing.T, seed uint64) (*rig, error) {
 		return r.d.Synchronize()
 	}()
 	if err == nil && !b.noSync && !b.keep {
-		err = errors.Join(r.s.Destroy(), r.other.Destroy(), r.e.Destroy(), r.m.Unload(), r.d.Free(r.x), r.d.Free(r.y), r.d.FreeHost(r.in), r.d.FreeHost(r.out))
+		out := r.out
+		r.out = bytes.Clone(out) // for whoever looks at it when the device is gone
+		err = errors.Join(r.s.Destroy(), r.other.Destroy(), r.e.Destroy(), r.m.Unload(), r.d.Free(r.x), r.d.Free(r.y), r.d.FreeHost(r.in), r.d.FreeHost(out))
 	}
 	if err == nil && !b.noSync {
 		err = r.d.Close()

@@ -18,6 +18,10 @@ func (d *Device) stream(call string, s driver.Stream) (*stream, error) {
 	return st, nil
 }
 
+// DefaultStream is the default stream as a handle: what is given to it so does not wait, which the calls with a nil stream do that copy
+// from and to the host.
+func (d *Device) DefaultStream() driver.Stream { return d.streams[0] }
+
 // NewStream is cuStreamCreate.
 func (d *Device) NewStream() (driver.Stream, error) {
 	err := d.enter("cuStreamCreate")

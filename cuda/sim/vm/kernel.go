@@ -97,6 +97,15 @@ type Kernel struct {
 	never     int32    // plus one, a predicate that is never set
 }
 
+// ParamBytes is the size of each parameter.
+func (k *Kernel) ParamBytes() []int {
+	out := make([]int, len(k.params))
+	for i, p := range k.params {
+		out[i] = p.bytes
+	}
+	return out
+}
+
 // paramReg is a register that holds a parameter, or bytes of it, from the start.
 type paramReg struct {
 	param, offset, bytes int
