@@ -158,7 +158,7 @@ func (a *app) options(file string, f *workflowFlags) (flowruntime.Options, []spe
 	log.Debug("read", "file", file, "memory", humanize.IBytes(uint64(max(limit, 0))), "models", roots, "cache", dir)
 	return flowruntime.Options{
 		Options: plan.Options{Registry: kinds.Registry(), Overrides: overrides, Cells: f.cells, Shard: shard, Files: flowruntime.FinderFor(file, roots, f.allow),
-			Precision: f.precision, Device: f.device, Edition: f.edition},
+			Precision: f.precision, Device: f.device, Edition: f.edition, Auto: a.auto},
 		Env:    nodes.Env{Executor: a.executor(f, store), Threads: f.threads, Log: log, LowMemory: f.lowMemory},
 		Store:  store,
 		Sink:   event.Discard,

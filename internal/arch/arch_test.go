@@ -58,6 +58,8 @@ var rules = map[string][]string{
 	"cuda/sim/vm":                  {"cuda/sim/ptx", "internal/numeric"},
 	"cuda/sim/ptx":                 {},
 	"cuda/kernels":                 {},
+	"cuda/cudrv":                   {"cuda/driver"},
+	"cuda/sim/libcuda":             {"cuda/driver", "cuda/sim", "cuda/sim/vm"},
 	"internal/machine":             {},
 	"internal/provenance":          {},
 	"internal/digests":             {"spec", "nodes", "runtime", "runtime/...", "internal/cpu/...", "internal/safetext"},
@@ -83,7 +85,7 @@ var private = map[string][]string{
 	"github.com/spf13/cobra":                   {"cmd/flow"},
 	"github.com/nlpodyssey/safetensors":        {"internal/weights", "nodes"},
 	"gorgonia.org/cu":                          {"cuda/cudrv"},
-	"C":                                        {"cuda/cudrv"},
+	"C":                                        {"cuda/cudrv", "cuda/sim/libcuda"},
 }
 
 // file is one Go file's package and imports.

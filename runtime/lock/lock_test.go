@@ -34,7 +34,7 @@ func read(t *testing.T, auto string) *flowruntime.Workflow {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, diags := flowruntime.Read(t.Context(), file, flowruntime.Options{Options: plan.Options{Registry: kinds.Registry(), Auto: auto,
+	w, diags := flowruntime.Read(t.Context(), file, flowruntime.Options{Options: plan.Options{Registry: kinds.Registry(), Auto: func() string { return auto },
 		Files: flowruntime.FinderFor(file, []string{models}, nil)}})
 	if w == nil {
 		t.Fatal(diags)

@@ -85,7 +85,8 @@ type Options struct {
 	Shard     Shard    // which part of these is; see [Plan.Keep]
 	Test      string   // the name of a test, whose parameters count instead of Overrides, and whose expectations are planned for instead of the outputs
 	Tests     bool     // what all tests expect is planned for beside the outputs, with the values of Overrides
-	Auto      string   // what the device "auto" is on this machine; empty for "cpu"
+	// Auto says what the device "auto" is on this machine, "cpu" or "cuda"; nil for "cpu". It is asked where a workflow says so alone.
+	Auto func() string
 }
 
 // Build makes the graph. All diagnostics of file, parameters, kinds and types come together;
@@ -100,7 +101,10 @@ func Build(doc *spec.Document, diags []spec.Diagnostic, opt Options) (*Plan, []s
 	}
 	p := &Plan{Doc: doc, Device: or(opt.Device, doc.Device.Text), Edition: or(opt.Edition, doc.Edition.Text)}
 	if p.Device == "auto" {
-		p.Device = or(opt.Auto, "cpu")
+		p.Device = "cpu"
+		if opt.Auto != nil {
+			p.Device = opt.Auto()
+		}
 	}
 	if or(opt.Precision, doc.Precision.Text) == "bf16" {
 		p.Precision = program.BF16

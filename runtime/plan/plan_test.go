@@ -44,7 +44,10 @@ func TestBuild(t *testing.T) {
 	if over.Precision != program.F32 || over.Edition != "refiners" || over.Device != "cpu" {
 		t.Errorf("overridden numerics %v %v %v", over.Precision, over.Edition, over.Device)
 	}
-	if there := mustBuild(t, castle, func(o *Options) { o.Device, o.Auto = "auto", "cuda" }); there.Device != "cuda" {
+	mustBuild(t, castle, func(o *Options) {
+		o.Auto = func() string { t.Error("a device was looked for that nobody asked for"); return "cuda" }
+	})
+	if there := mustBuild(t, castle, func(o *Options) { o.Device, o.Auto = "auto", func() string { return "cuda" } }); there.Device != "cuda" {
 		t.Errorf("auto became %s", there.Device)
 	}
 }
