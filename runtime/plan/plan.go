@@ -85,7 +85,7 @@ type Options struct {
 	Shard     Shard    // which part of these is; see [Plan.Keep]
 	Test      string   // the name of a test, whose parameters count instead of Overrides, and whose expectations are planned for instead of the outputs
 	Tests     bool     // what all tests expect is planned for beside the outputs, with the values of Overrides
-	// Auto says what the device "auto" is on this machine, "cpu" or "cuda"; nil for "cpu". It is asked where a workflow says so alone.
+	// Auto says what the device "auto" is on this machine, "cpu" or "cuda"; nil and "" stand for "cpu". It is asked where a workflow says so alone.
 	Auto func() string
 }
 
@@ -103,7 +103,7 @@ func Build(doc *spec.Document, diags []spec.Diagnostic, opt Options) (*Plan, []s
 	if p.Device == "auto" {
 		p.Device = "cpu"
 		if opt.Auto != nil {
-			p.Device = opt.Auto()
+			p.Device = or(opt.Auto(), p.Device)
 		}
 	}
 	if or(opt.Precision, doc.Precision.Text) == "bf16" {
