@@ -6,6 +6,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+
+	"github.com/seed-8af8f8e1/flow/spec"
 )
 
 // Args are a node's arguments after defaults: plain values by path, a field of a map after a
@@ -14,7 +16,19 @@ import (
 type Args struct {
 	values map[string]any // int64, float64, bool, string, uint64, File
 	lists  map[string]int // lengths of lists
+	places map[string]Place
 }
+
+// Place is where an argument gets its value.
+type Place struct {
+	Pos     spec.Pos // of the value in the workflow file; unknown for a default of the kind
+	By      []string // what gave the parameters that the value is made of their values, where the file did not: "-p seed"
+	Default spec.Pos // of the default of the only parameter that the value is made of, where that counts
+}
+
+// Place says where an argument gets its value; of a field of a map also where that is a shorthand, of a list where it begins. It is zero for
+// what the file leaves out.
+func (a *Args) Place(path string) Place { return a.places[path] }
 
 // File is a weight or input file that the workflow declares, found on disk.
 type File struct {

@@ -22,7 +22,7 @@ type Input struct {
 // Bind reads a node's arguments by its kind's description. files finds declared weights and
 // input files. The document's parameters must be bound.
 func Bind(doc *spec.Document, n *spec.Node, k *Kind, files func(root spec.Root, name spec.Word) (File, *spec.Diagnostic)) (*Args, []Input, []spec.Diagnostic) {
-	b := &binder{doc: doc, files: files, args: &Args{values: make(map[string]any), lists: make(map[string]int)}}
+	b := &binder{doc: doc, files: files, args: &Args{values: make(map[string]any), lists: make(map[string]int), places: make(map[string]Place)}}
 	what := fmt.Sprintf("%s (node %q)", k.Name, n.Name.Text)
 	b.object("", what, n.Name.Pos, k.Args, n.Args)
 	for i := range b.diags {
@@ -138,6 +138,7 @@ func example(f *Arg) string {
 
 // value binds one value.
 func (b *binder) value(path string, f *Arg, v *spec.Value) {
+	b.args.places[path] = b.place(v)
 	if f.Type == PortArg || f.Type == WeightsArg || f.Type == FileArg {
 		b.reference(path, f, v)
 		return
@@ -173,6 +174,24 @@ func (b *binder) value(path string, f *Arg, v *spec.Value) {
 		}
 		b.parameter(path, f, v, b.doc.Param(written.Ref.Name.Text))
 	}
+}
+
+// place is where a value comes from.
+func (b *binder) place(v *spec.Value) Place {
+	p := Place{Pos: v.Pos}
+	params := b.doc.Uses(v)
+	for _, x := range params {
+		switch o := x.Given(); {
+		case o != nil && o.From != b.doc.File:
+			p.By = append(p.By, o.From)
+		case o != nil && len(params) == 1:
+			p.Default = o.Pos // in the matrix
+		case o != nil:
+		case len(params) == 1 && x.Default != nil:
+			p.Default = x.Default.Pos
+		}
+	}
+	return p
 }
 
 // article names a sort with its article.

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 
@@ -70,7 +71,7 @@ func (w *Workflow) Render(ctx context.Context) (*sched.Result, map[string]Render
 func actions(made []sched.Made) []provenance.Action {
 	var out []provenance.Action
 	for _, x := range made {
-		out = append(out, provenance.Action{Node: x.Node, Key: x.Key.String(), Action: x.Action})
+		out = append(out, provenance.Action{Node: x.Node, Key: x.Key.String(), Action: x.Action, Trace: json.RawMessage(x.Trace)})
 	}
 	return out
 }

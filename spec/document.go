@@ -47,6 +47,7 @@ type Param struct {
 	Default, Min, Max, MultipleOf *Value
 	Enum                          []*Value
 	value                         *Value // after Bind
+	given                         *Override
 	used                          bool
 }
 

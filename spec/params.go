@@ -257,6 +257,7 @@ func (d *Document) Bind(overrides []Override) []Diagnostic {
 	var out []Diagnostic
 	given := make(map[*Param]bool)
 	for _, x := range d.Params {
+		x.given = nil
 		if x.value = nil; x.Default != nil && len(x.check(x.Default)) == 0 {
 			x.value = x.Default
 		}
@@ -286,6 +287,7 @@ func (d *Document) Bind(overrides []Override) []Diagnostic {
 			p.File = o.From
 			out = append(out, p)
 		}
+		x.given = &o
 		if x.value, given[x] = v, true; len(problems) > 0 {
 			x.value = nil
 		}
@@ -301,6 +303,9 @@ func (d *Document) Bind(overrides []Override) []Diagnostic {
 
 // Value is a parameter's value after [Document.Bind]; nil before, and where what it was given was reported.
 func (x *Param) Value() *Value { return x.value }
+
+// Given is what gave the parameter its value from outside the file; nil where the value is the default.
+func (x *Param) Given() *Override { return x.given }
 
 // Substitute replaces a reference to a parameter by the parameter's value, which keeps the reference's
 // position. Other values come back as they are.
@@ -318,6 +323,30 @@ func (d *Document) Substitute(v *Value) *Value {
 		out.Kind, out.Plain = String, false
 	}
 	return &out
+}
+
+// Uses lists the parameters that a value is made of: the one that it refers to, or those of a template.
+func (d *Document) Uses(v *Value) []*Param {
+	var out []*Param
+	add := func(name string) {
+		if x := d.Param(name); x != nil && !slices.Contains(out, x) {
+			out = append(out, x)
+		}
+	}
+	if v.Ref != nil {
+		if v.Ref.Root == ParamsRoot {
+			add(v.Ref.Name.Text)
+		}
+		return out
+	}
+	if v.Kind == String {
+		for _, h := range holes(v.Text) {
+			if name, ok := strings.CutPrefix(h.name, "params."); ok && !h.literal {
+				add(name)
+			}
+		}
+	}
+	return out
 }
 
 // MaxText bounds a text that a template becomes, in bytes.

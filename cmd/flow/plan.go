@@ -13,8 +13,10 @@ import (
 
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/nodes"
+	"github.com/seed-8af8f8e1/flow/runtime/cache"
 	"github.com/seed-8af8f8e1/flow/runtime/plan"
 	"github.com/seed-8af8f8e1/flow/runtime/sched"
+	"github.com/seed-8af8f8e1/flow/runtime/why"
 )
 
 func planCommand(a *app) *cobra.Command {
@@ -43,6 +45,7 @@ files only, computes nothing and writes nothing.`,
 				return err
 			}
 			rows := w.Explain()
+			a.reasons(w.Plan, rows)
 			if asJSON {
 				err = a.planJSON(w.Plan, rows)
 			} else {
@@ -66,6 +69,20 @@ files only, computes nothing and writes nothing.`,
 	c.Flags().BoolVar(&asJSON, "json", false, "write the plan as JSON")
 	c.Flags().BoolVar(&check, "check", false, "exit with 3 if anything would run")
 	return c
+}
+
+// recent is the number of kept actions among which a plan looks for reasons.
+const recent = 256
+
+// reasons gives rows that would run, where something like them ran before, the difference as their reason.
+func (a *app) reasons(p *plan.Plan, rows []sched.Row) {
+	e := why.New(p, rows, cache.Memos(a.openStore()), why.Recent(a.openStore(), recent))
+	e.Own = true
+	for i := range rows {
+		if rows[i].State == sched.WouldRun {
+			rows[i].Reason = e.Explain(rows[i].Step).Reason()
+		}
+	}
 }
 
 func (a *app) planText(out io.Writer, p *plan.Plan, rows []sched.Row) error {

@@ -45,6 +45,7 @@ last bit, on every machine; what has been computed is answered from the cache.
   flow example castle        write an example with a small model into ./castle
   flow run FILE              render a workflow
   flow plan FILE             say what would run, and why
+  flow why FILE NODE         say what a node asks otherwise than before
   flow validate FILE         say what is wrong with a file
 
 Each command has --help. Exit codes: 0 ok, 1 another picture than before, 2 the file or the
@@ -58,7 +59,7 @@ flow help language, environment and exit-codes say more.`,
 	c.SetOut(a.out)
 	c.SetErr(a.err)
 	c.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log what is done, on standard error")
-	c.AddCommand(runCommand(a), testCommand(a), bisectCommand(a), showCommand(a), verifyCommand(a), validateCommand(a), planCommand(a), graphCommand(a), cacheCommand(a), schemaCommand(a),
+	c.AddCommand(runCommand(a), testCommand(a), bisectCommand(a), showCommand(a), verifyCommand(a), validateCommand(a), planCommand(a), whyCommand(a), graphCommand(a), cacheCommand(a), schemaCommand(a),
 		kindsCommand(a), doctorCommand(a), versionCommand(a), exampleCommand(a), lockCommand(a), convertCommand(a), loraCommand(a), benchCommand(a))
 	c.AddCommand(topics()...)
 	c.SetFlagErrorFunc(flagError)

@@ -26,6 +26,7 @@ var rules = map[string][]string{
 	"runtime/plan":                 {"spec", "nodes", "internal/program", "internal/safetext"},
 	"runtime/sched":                {"nodes", "internal/program", "runtime/plan", "runtime/cache", "runtime/event"},
 	"runtime/lock":                 {"spec", "nodes", "runtime/plan"},
+	"runtime/why":                  {"spec", "nodes", "runtime/plan", "runtime/sched", "runtime/cache"},
 	"runtime/cache":                {},
 	"runtime/event":                {},
 	"workflows":                    {},

@@ -45,7 +45,7 @@ func deflated(s string) string {
 
 func TestRecordComesBack(t *testing.T) {
 	want := Record{Release: "v9", Numerics: "bf16@1", Output: "picture", Pixels: "00ff", Lock: "aa", Workflow: "flow: v1\nname: c\n",
-		Actions: []Action{{"noise", "1234", json.RawMessage(`{"kind":"noise@1"}`)}}}
+		Actions: []Action{{"noise", "1234", json.RawMessage(`{"kind":"noise@1"}`), json.RawMessage(`{"model.unet":[]}`)}}}
 	c, err := want.Chunk()
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func TestOtherPrograms(t *testing.T) {
 }
 
 func TestStatement(t *testing.T) {
-	r := Record{Release: "v1", Numerics: "bf16@1", Workflow: "flow: v1", Lock: "cd", Actions: []Action{{"noise", "12", json.RawMessage(`{}`)}}}
+	r := Record{Release: "v1", Numerics: "bf16@1", Workflow: "flow: v1", Lock: "cd", Actions: []Action{{"noise", "12", json.RawMessage(`{}`), nil}}}
 	text, err := json.Marshal(r.Statement("castle.png", "ab"))
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,7 @@ type Action struct {
 	Node   string          `json:"node"`
 	Key    string          `json:"key"`
 	Action json.RawMessage `json:"action"`
+	Trace  json.RawMessage `json:"trace,omitempty"` // what the components were made of that it read; it explains, and decides nothing
 }
 
 // Chunk is the chunk of a picture that holds the record: iTXt, compressed. Where the actions make it too large to be read again, they

@@ -19,6 +19,8 @@ type patch interface {
 	Digest(ctx context.Context, component string, memo weights.Memo) (weights.Digest, error)
 	// Known is the digest if that takes no reading; else the number of bytes to read.
 	Known(component string, memo weights.Memo) (d weights.Digest, unread int64, ok bool)
+	// Parts is what the digest is made of.
+	Parts(component string, memo weights.Memo) []weights.Part
 	// Verify says whether its files are still those that were opened.
 	Verify() error
 	// Join adds the weights that it brings to a component to a source, as tensors of a part of the given name.

@@ -285,7 +285,7 @@ func (e *eviction) bury(r *foundRecord, gone Removed) {
 	t := Tombstone{Key: gone.Key, Evicted: e.disk.now().UTC(), Cause: gone.Cause, Bytes: gone.Bytes}
 	if data, _, err := e.disk.read(r.path, maxSealed); err == nil {
 		if rec, err := decodeRecord(gone.Key, data); err == nil {
-			t.Action = rec.Action
+			t.Action, t.Created, t.Outputs, t.Meta = rec.Action, rec.Created, rec.Outputs, rec.Meta
 		}
 	}
 	e.disk.bury(t)

@@ -413,3 +413,61 @@ func TestOvertakenEviction(t *testing.T) {
 	}
 	clean(t, d)
 }
+
+// What explains a record outlives it: action, outputs, and of its meta what is short.
+func TestTombstonesExplain(t *testing.T) {
+	c := newClock()
+	d := mustOpen(t, t.TempDir(), Options{Now: c.now, Cap: -1})
+	s := sample(1)
+	rec := Record{Key: s.key(), Action: s.action(), Meta: map[string]string{"node": "n", "long": string(make([]byte, maxTombMeta))}}
+	if _, err := d.Put(t.Context(), rec, s.blobs()); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Release(); err != nil {
+		t.Fatal(err)
+	}
+	c.advance(2 * time.Hour)
+	if r := mustGC(t, d, GCOptions{MaxAge: time.Hour}); len(r.Removed) != 1 {
+		t.Fatal(r)
+	}
+	n := 0
+	for tomb := range Gone(d) {
+		n++
+		if tomb.Key != s.key() || string(tomb.Action) != string(s.action()) || len(tomb.Outputs) != len(s.blobs()) || len(tomb.Meta) != 1 || tomb.Meta["node"] != "n" || tomb.Created.IsZero() {
+			t.Errorf("%+v", tomb)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d tombstones", n)
+	}
+	for range Gone(NewMemory()) {
+		t.Error("a store in memory has tombstones")
+	}
+}
+
+// The records that were used last come first.
+func TestRecent(t *testing.T) {
+	c := newClock()
+	d := fill(t, c, 5)
+	if _, err := d.Get(sample(1).key()); err != nil {
+		t.Fatal(err)
+	}
+	var got []ActionKey
+	for r := range Recent(d, 3) {
+		got = append(got, r.Key)
+	}
+	if want := []ActionKey{sample(1).key(), sample(4).key(), sample(3).key()}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	n := 0
+	m := NewMemory()
+	for i := range sample(5) {
+		i.mustPut(t, m)
+	}
+	for range Recent(m, 3) {
+		n++
+	}
+	if n != 3 {
+		t.Errorf("%d of a store in memory", n)
+	}
+}

@@ -78,4 +78,7 @@ func (o *overlay) RemovePacked(key [32]byte) error { return o.behind.RemovePacke
 // LockPacked locks nothing.
 func (o *overlay) LockPacked() (unlock func(), ok bool) { return o.behind.LockPacked() }
 
+// Tombstones gives those of the store behind.
+func (o *overlay) Tombstones() iter.Seq[*Tombstone] { return o.behind.Tombstones() }
+
 func (o *overlay) Close() error { return errors.Join(o.Memory.Close(), o.behind.Close()) }

@@ -11,9 +11,9 @@ import (
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
 
-// keyVersion is the version of the action document's form and of what the numerics classes mean. 2: the autoencoder's convolutions by
+// KeyVersion is the version of the action document's form and of what the numerics classes mean. 2: the autoencoder's convolutions by
 // Winograd's algorithm (docs/adr/0007-winograd-in-the-autoencoder.md).
-const keyVersion = 2
+const KeyVersion = 2
 
 // Digests are what a step's key has of its inputs: of stored ones the value's digest by argument path, of
 // live ones the digests of the components that the step uses.
@@ -36,7 +36,7 @@ func (p *Plan) Action(s *Step, d Digests) (document []byte, key [32]byte, err er
 		}
 		inputs[path] = parts
 	}
-	action := map[string]any{"key": keyVersion, "kind": s.Kind.ID(), "args": s.Kind.Action(s.Args), "inputs": inputs}
+	action := map[string]any{"key": KeyVersion, "kind": s.Kind.ID(), "args": s.Kind.Action(s.Args), "inputs": inputs}
 	if s.Plan.Class {
 		action["numerics"] = nodes.Class(p.Precision)
 	}

@@ -2,6 +2,7 @@ package sched
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -17,6 +18,7 @@ type computed struct {
 	made     map[string]nodes.Value
 	digests  map[string]nodes.Digest
 	steps    []nodes.Digest
+	trace    string // of what the components are made that it read, in JSON
 	took     time.Duration
 	warnings []string
 }
@@ -54,6 +56,7 @@ func (r *run) compute(ctx context.Context, t *task, reason string) (*computed, e
 		return c, err
 	}
 	c.took = r.opt.Now().Sub(start)
+	c.trace = traced(t.step, cache.Memos(r.opt.Store))
 	for port, v := range c.made {
 		c.digests[port] = v.Digest()
 	}
@@ -95,6 +98,22 @@ func verify(s *plan.Step) error {
 	return nil
 }
 
+// TraceMeta is the name under which a record keeps what the components were made of that its node read: [plan.Step.Trace] in JSON.
+const TraceMeta = "trace"
+
+// traced is a step's trace in JSON; empty where there is none.
+func traced(s *plan.Step, m nodes.Memo) string {
+	t := s.Trace(m)
+	if len(t) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(t)
+	if err != nil {
+		return "" // it explains, and decides nothing
+	}
+	return string(text)
+}
+
 // keep stores what a step made, beside the lane.
 func (r *run) keep(t *task, c *computed) {
 	r.background.Go(func() {
@@ -107,6 +126,9 @@ func (r *run) keep(t *task, c *computed) {
 func (r *run) store(t *task, c *computed) {
 	rec := cache.Record{Key: t.key, Action: t.action, Created: r.opt.Now().UTC(), Duration: c.took, Warnings: c.warnings,
 		Meta: map[string]string{"node": t.step.Node}}
+	if c.trace != "" {
+		rec.Meta[TraceMeta] = c.trace
+	}
 	recordSteps(&rec, c.steps)
 	var blobs []cache.NewBlob
 	for _, p := range t.step.Kind.Outputs {

@@ -2,6 +2,7 @@ package sched
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -31,6 +32,12 @@ type Row struct {
 	Unread int64            // bytes of weights to hash before the key is known
 	Peak   int64            // bytes of working memory, with the values that go in and out, and those that later steps wait for
 	Last   time.Duration    // how long the same action took when it ran; 0 if never
+
+	Action  []byte        // what Key is of
+	Digests plan.Digests  // of the inputs, as far as they are known
+	Waits   []plan.Input  // inputs that are not known
+	Record  *cache.Record // of a hit
+	Miss    error         // why the store has no answer, where it was asked
 }
 
 // Explain says what a run of an inspected plan would do. It writes nothing and reads no weights.
@@ -99,6 +106,7 @@ func (e *explainer) row(s *plan.Step, row *Row) {
 		digests, ok := e.digests[in.From]
 		if !ok {
 			waits = append(waits, in.From.Name)
+			row.Waits = append(row.Waits, in)
 			continue
 		}
 		d.Stored[in.Path] = digests[in.Port]
@@ -110,36 +118,39 @@ func (e *explainer) row(s *plan.Step, row *Row) {
 			k := e.ask(live[use.Input], c)
 			if !k.ok {
 				row.Unread += k.unread
+				continue
 			}
 			parts[c] = k.digest
 		}
 		d.Live[use.Input] = parts
 	}
+	row.Digests = d
 	switch {
 	case len(waits) > 0:
 		sort.Strings(waits)
+		waits = slices.Compact(waits)
 		row.State, row.Reason = WouldWait, "reads "+strings.Join(waits, ", ")+", which is not known yet"
 		return
 	case row.Unread > 0:
 		row.State, row.Reason = WouldHash, "its weights are not hashed yet"
 		return
 	}
-	_, key, err := e.plan.Action(s, d)
+	action, key, err := e.plan.Action(s, d)
 	if err != nil {
 		row.State, row.Reason = WouldRun, err.Error()
 		return
 	}
-	row.Key = (*cache.ActionKey)(&key)
+	row.Key, row.Action = (*cache.ActionKey)(&key), action
 	rec, err := e.store.Get(key)
 	if first := e.runs[key]; err != nil && first != nil {
 		row.State, row.Reason = WouldShare, "the same as "+first.Name
 		return
 	} else if err != nil {
-		row.State, row.Reason = WouldRun, err.Error()
+		row.State, row.Reason, row.Miss = WouldRun, err.Error(), err
 		e.runs[key] = s
 		return
 	}
-	row.State, row.Last = WouldHit, rec.Duration
+	row.State, row.Last, row.Record = WouldHit, rec.Duration, rec
 	row.Reason = fmt.Sprintf("made %s", rec.Created.Local().Format("2006-01-02 15:04"))
 	digests := make(map[string]nodes.Digest)
 	for _, o := range rec.Outputs {

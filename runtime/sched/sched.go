@@ -63,6 +63,7 @@ type Made struct {
 	Node   string
 	Key    cache.ActionKey
 	Action []byte
+	Trace  string // what the components were made of that it read, in JSON; empty where that is not known
 }
 
 // Run runs the needed steps of an inspected plan and writes its outputs. Everything that can
@@ -257,7 +258,7 @@ func (r *run) lineage(t *task) []Made {
 	var out []Made
 	for _, s := range plan.AsInFile(steps) {
 		if t := r.tasks[s]; t.action != nil {
-			out = append(out, Made{s.Node, t.key, t.action})
+			out = append(out, Made{s.Node, t.key, t.action, t.trace})
 		}
 	}
 	return out

@@ -29,6 +29,7 @@ type task struct {
 	record  *cache.Record
 	digests map[string]nodes.Digest
 	steps   []nodes.Digest // of its loop
+	trace   string
 	seconds float64
 	err     error
 	cause   string // the node whose failure is the first cause of this one's
@@ -139,7 +140,7 @@ func (r *run) attempt(ctx context.Context, t *task) (computed bool, err error) {
 	if err != nil {
 		return c != nil, err
 	}
-	t.state, t.made, t.digests, t.steps, t.seconds = Ran, c.made, c.digests, c.steps, c.took.Seconds()
+	t.state, t.made, t.digests, t.steps, t.trace, t.seconds = Ran, c.made, c.digests, c.steps, c.trace, c.took.Seconds()
 	r.keep(t, c)
 	return true, nil
 }
@@ -205,6 +206,6 @@ func (t *task) adopt(rec *cache.Record) error {
 			return fmt.Errorf("record without output %q", p.Name)
 		}
 	}
-	t.record, t.digests, t.steps = rec, digests, recordedSteps(rec)
+	t.record, t.digests, t.steps, t.trace = rec, digests, recordedSteps(rec), rec.Meta[TraceMeta]
 	return nil
 }

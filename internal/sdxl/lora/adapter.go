@@ -129,6 +129,12 @@ func (a *Adapter) Known(component string, memo weights.Memo) (d weights.Digest, 
 	return p.weights.Remembered(memo, p.doc)
 }
 
+// Parts is what the digest of what it does to a component is made of.
+func (a *Adapter) Parts(component string, memo weights.Memo) []weights.Part {
+	p := a.parts[component]
+	return p.weights.Parts(memo, p.doc)
+}
+
 // Verify says whether the file is still the one that was opened.
 func (a *Adapter) Verify() error { return a.file.file.Verify() }
 
