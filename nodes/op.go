@@ -43,8 +43,27 @@ type Plan struct {
 	PeakBytes      int64 // working memory beside inputs and outputs
 	Steps          int   // units of progress; 0 for none
 	MACs           int64 // multiply-adds
+	// Batch says how the step can run together with others; nil where it runs alone.
+	Batch *Batch
 	// Notes are warnings for the user, such as what was cut from a prompt.
 	Notes []string
+}
+
+// Batch says which steps run together, by an operation that is a [Batcher]: those of one kind and one Key whose live inputs are the same. Each gives the
+// bytes that it gives alone.
+type Batch struct {
+	Key  string // of what decides the work, such as shapes
+	Most int    // how many run together; more are not quicker
+	// Peak is the working memory of n steps together, as PeakBytes is that of one.
+	Peak func(n int) int64
+}
+
+// Batcher is a stored operation that can run with others as one.
+type Batcher interface {
+	StoredOp
+	// RunBatch runs several steps of one [Batch] together. Each has inputs and an environment of its own; the environments differ in Progress, Warn and
+	// Steps alone.
+	RunBatch(ctx context.Context, envs []*Env, in []Inputs) ([]map[string]Value, error)
 }
 
 // PlanInputs are a node's inputs while planning, by argument path.

@@ -70,7 +70,7 @@ func (w *Workflow) Use(f func(*nodes.Env)) { f(&w.opt.Env) }
 func (w *Workflow) Pin(lock string) { w.opt.Lock = lock }
 
 // Explain says what a run would do.
-func (w *Workflow) Explain() []sched.Row { return sched.Explain(w.Plan, w.opt.Store) }
+func (w *Workflow) Explain() []sched.Row { return sched.Explain(w.Plan, w.opt.Store, w.opt.Memory) }
 
 // Run runs the workflow and writes its outputs. It refuses to begin what does not fit into memory, or
 // would end by overwriting files that flow did not write.
@@ -90,7 +90,7 @@ func (w *Workflow) Run(ctx context.Context) (*sched.Result, error) {
 }
 
 func (w *Workflow) run(ctx context.Context, write func(plan.Output, nodes.Value, []sched.Made) (string, error)) *sched.Result {
-	return sched.Run(ctx, w.Plan, sched.Options{Store: w.opt.Store, Env: w.opt.Env, Sink: w.opt.Sink, Write: write, Follow: w.opt.Follow})
+	return sched.Run(ctx, w.Plan, sched.Options{Store: w.opt.Store, Memory: w.opt.Memory, Env: w.opt.Env, Sink: w.opt.Sink, Write: write, Follow: w.opt.Follow})
 }
 
 // Collect runs the workflow and gives the values of its outputs by name, writing no file.

@@ -78,8 +78,19 @@ type denoiseSetup struct {
 	edition edition.Edition
 	program *program.Program
 	table   *solver.Table
-	latents []int // shape
+	latents []int // shape, of one picture
 	entries int   // 2 with guidance
+	loop    sdxl.Denoise
+}
+
+// of is the program that denoises some pictures at once.
+func (s *denoiseSetup) of(pictures int) *program.Program {
+	d := s.loop
+	d.Batch = pictures
+	return s.model.program(d, func() *program.Program {
+		d.Patches, d.Images = s.model.additions(sdxl.UNet), s.model.imagePrompts()
+		return d.Program()
+	})
 }
 
 func (op *denoise) setup(env *nodes.Env, live map[string]nodes.Live, latents, context, pooled []int) (*denoiseSetup, error) {
@@ -115,10 +126,8 @@ func (op *denoise) setup(env *nodes.Env, live map[string]nodes.Live, latents, co
 	if latents[0] != 1 {
 		return nil, fmt.Errorf("a batch of %d latents; a denoise node takes one", latents[0])
 	}
-	s := &denoiseSetup{model: m, edition: e, table: table, latents: latents, entries: 1, program: m.program(d, func() *program.Program {
-		d.Patches, d.Images = m.additions(sdxl.UNet), m.imagePrompts()
-		return d.Program()
-	})}
+	s := &denoiseSetup{model: m, edition: e, table: table, latents: latents, entries: 1, loop: d}
+	s.program = s.of(1)
 	if d.Guided() {
 		s.entries = 2
 	}
@@ -148,6 +157,7 @@ func (op *denoise) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error)
 		PeakBytes: cost.peak + s.model.merged(sdxl.UNet),
 		Steps:     op.steps,
 		MACs:      cost.macs,
+		Batch:     op.batch(env, s, c, cost),
 		Notes:     notes,
 	}, nil
 }
@@ -160,38 +170,60 @@ func (op *denoise) Run(ctx context.Context, env *nodes.Env, in nodes.Inputs) (ma
 	if err != nil {
 		return nil, err
 	}
+	out, err := op.run(ctx, env, s, []nodes.Inputs{in})
+	if err != nil {
+		return nil, err
+	}
+	return out[0], nil
+}
+
+// run denoises the pictures of some steps at once. Their live inputs, and what these need, are those of the first.
+func (op *denoise) run(ctx context.Context, env *nodes.Env, s *denoiseSetup, in []nodes.Inputs) ([]map[string]nodes.Value, error) {
+	latents := program.Tensor{Shape: append([]int{len(in)}, s.latents[1:]...)}
+	conds := make([]map[string]nodes.Tensor, len(in))
+	for i := range in {
+		latents.F = append(latents.F, in[i].Stored["latents"].(*nodes.Tensors).List["latents"].Data...)
+		conds[i] = in[i].Stored["conditioning"].(*nodes.Tensors).List
+	}
 	inputs := sdxl.SolverInputs(s.table)
-	inputs[sdxl.InLatents] = program.Tensor{Shape: latents.Shape, F: latents.Data}
-	inputs[sdxl.InContext] = guided(s.entries, cond, "context")
-	inputs[sdxl.InPooled] = guided(s.entries, cond, "pooled")
-	inputs[sdxl.InTimeIDs] = op.timeIDs(s)
-	if err := s.model.imageInputs(inputs, in.Stored, s.entries == 2); err != nil {
+	inputs[sdxl.InLatents] = latents
+	inputs[sdxl.InContext] = guided(s.entries, conds, "context")
+	inputs[sdxl.InPooled] = guided(s.entries, conds, "pooled")
+	inputs[sdxl.InTimeIDs] = op.timeIDs(s, len(in))
+	if err := s.model.imageInputs(inputs, in[0].Stored, s.entries == 2); err != nil {
 		return nil, err
 	}
 	src, err := s.model.weights(append([]string{sdxl.UNet}, s.model.imageComponents()...)...)
 	if err != nil {
 		return nil, err
 	}
-	out, err := execute(ctx, env, s.program, src, inputs, op.steps)
+	out, err := execute(ctx, env, s.of(len(in)), src, inputs, op.steps)
 	if err != nil {
 		return nil, err
 	}
-	return map[string]nodes.Value{"latents": &nodes.Tensors{Of: nodes.LatentsType, List: map[string]nodes.Tensor{
-		"latents": {Shape: out[sdxl.OutLatents].Shape, Data: out[sdxl.OutLatents].F}}}}, nil
-}
-
-// guided puts the negative prompt's entry before the prompt's.
-func guided(entries int, cond map[string]nodes.Tensor, name string) program.Tensor {
-	t := cond[name]
-	shape := append([]int{entries}, t.Shape[1:]...)
-	if entries == 1 {
-		return program.Tensor{Shape: shape, F: t.Data}
+	made := make([]map[string]nodes.Value, len(in))
+	for i, one := range apart(nodes.Tensor{Shape: out[sdxl.OutLatents].Shape, Data: out[sdxl.OutLatents].F}, len(in)) {
+		made[i] = map[string]nodes.Value{"latents": &nodes.Tensors{Of: nodes.LatentsType, List: map[string]nodes.Tensor{"latents": one}}}
 	}
-	return program.Tensor{Shape: shape, F: append(append([]float32{}, cond["negative_"+name].Data...), t.Data...)}
+	return made, nil
 }
 
-// timeIDs are [entries,6]: original height and width, crop top and left, target height and width.
-func (op *denoise) timeIDs(s *denoiseSetup) program.Tensor {
+// guided puts the negative prompts' entries before the prompts'.
+func guided(entries int, conds []map[string]nodes.Tensor, name string) program.Tensor {
+	t := program.Tensor{Shape: append([]int{entries * len(conds)}, conds[0][name].Shape[1:]...)}
+	if entries == 2 {
+		for _, c := range conds {
+			t.F = append(t.F, c["negative_"+name].Data...)
+		}
+	}
+	for _, c := range conds {
+		t.F = append(t.F, c[name].Data...)
+	}
+	return t
+}
+
+// timeIDs are [entries*pictures,6]: original height and width, crop top and left, target height and width.
+func (op *denoise) timeIDs(s *denoiseSetup, pictures int) program.Tensor {
 	scale := s.model.vae.Config.Scale()
 	size := [2]int{s.latents[1] * scale, s.latents[2] * scale}
 	if side := s.edition.TimeIDs; side != 0 {
@@ -208,8 +240,8 @@ func (op *denoise) timeIDs(s *denoiseSetup) program.Tensor {
 		}
 		row = append(row, float32(v[0]), float32(v[1]))
 	}
-	t := program.Tensor{Shape: []int{s.entries, 6}}
-	for range s.entries {
+	t := program.Tensor{Shape: []int{s.entries * pictures, 6}}
+	for range s.entries * pictures {
 		t.F = append(t.F, row...)
 	}
 	return t

@@ -133,7 +133,7 @@ func TestTimeIDs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := op.timeIDs(s).F; !slices.Equal(got, fields(t, want)) {
+		if got := op.timeIDs(s, 1).F; !slices.Equal(got, fields(t, want)) {
 			t.Errorf("%s: %v, the reference has %s", name, got, want)
 		}
 		e, _ := edition.ByName(name)

@@ -23,49 +23,107 @@ type computed struct {
 	warnings []string
 }
 
+// work is a step that runs.
+type work struct {
+	t    *task
+	node event.Event
+	env  nodes.Env
+	c    *computed
+}
+
 // compute runs the step in the lane. The caller leaves the lane, if the result is not nil.
 func (r *run) compute(ctx context.Context, t *task, reason string) (*computed, error) {
 	in, err := r.gather(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.lane.enter(ctx, t.step.Index); err != nil {
+	if err := r.lane.enter(ctx, t.rank); err != nil {
 		return nil, err
 	}
-	node := event.Event{Node: t.step.Name, Kind: t.step.Kind.Name, Key: t.key.String(), Reason: reason}
-	emit := func(what event.Type, e event.Event) { e.Type = what; r.emit(e) }
-	c := &computed{digests: make(map[string]nodes.Digest)}
-	started := node
-	started.Total = t.step.Plan.Steps
-	emit(event.NodeStarted, started)
-	env := r.opt.Env
-	env.Progress = func(done, total int) {
+	w := r.begin(t, reason)
+	start := r.opt.Now()
+	made, err := runOp(ctx, t.step, &w.env, in)
+	if err != nil {
+		return w.c, interrupted(ctx, err)
+	}
+	return r.end(ctx, w, made, r.opt.Now().Sub(start))
+}
+
+// begin says that a step runs, and makes what it knows of where it does.
+func (r *run) begin(t *task, reason string) *work {
+	w := &work{t: t, node: event.Event{Node: t.step.Name, Kind: t.step.Kind.Name, Key: t.key.String(), Reason: reason}, env: r.opt.Env,
+		c: &computed{digests: make(map[string]nodes.Digest)}}
+	started := w.node
+	started.Type, started.Total = event.NodeStarted, t.step.Plan.Steps
+	r.emit(started)
+	w.env.Progress = func(done, total int) {
 		r.emit(event.Event{Type: event.NodeProgress, Node: t.step.Name, Done: done, Total: total})
 	}
-	env.Warn = func(m string) { c.warnings = append(c.warnings, m) }
-	env.Steps = &follower{step: t.step, made: c, follow: r.opt.Follow}
-	start := r.opt.Now()
-	c.made, err = runOp(ctx, t.step, &env, in)
-	if err == nil {
-		err = verify(t.step)
+	w.env.Warn = func(m string) { w.c.warnings = append(w.c.warnings, m) }
+	w.env.Steps = &follower{step: t.step, made: w.c, follow: r.opt.Follow}
+	return w
+}
+
+// end takes what a step has made.
+func (r *run) end(ctx context.Context, w *work, made map[string]nodes.Value, took time.Duration) (*computed, error) {
+	if err := verify(w.t.step); err != nil {
+		return w.c, interrupted(ctx, err)
 	}
-	if err != nil {
-		if ctx.Err() != nil {
-			err = ctx.Err()
+	w.c.made, w.c.took, w.c.trace = made, took, traced(w.t.step, cache.Memos(r.opt.Store))
+	for port, v := range made {
+		w.c.digests[port] = v.Digest()
+	}
+	done := w.node
+	done.Type, done.Seconds = event.NodeDone, took.Seconds()
+	r.emit(done)
+	for _, m := range w.c.warnings {
+		r.emit(event.Event{Type: event.Warning, Node: w.t.step.Name, Message: m})
+	}
+	return w.c, nil
+}
+
+// interrupted is the context's error where the run was stopped, whatever came of that.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// runAll runs steps together, or one alone.
+func runAll(ctx context.Context, all []*work, seats []*seat) (out []map[string]nodes.Value, err error) {
+	if len(all) == 1 {
+		made, err := runOp(ctx, all[0].t.step, &all[0].env, seats[0].in)
+		return []map[string]nodes.Value{made}, err
+	}
+	defer program.CatchShape(&err)
+	var envs []*nodes.Env
+	var in []nodes.Inputs
+	for i, w := range all {
+		envs, in = append(envs, &w.env), append(in, seats[i].in)
+	}
+	if out, err = all[0].t.step.Op.(nodes.Batcher).RunBatch(ctx, envs, in); err != nil {
+		return nil, err
+	}
+	if len(out) != len(all) {
+		return nil, fmt.Errorf("kind %s made %d results of %d steps", all[0].t.step.Kind.ID(), len(out), len(all))
+	}
+	for i, w := range all {
+		if err := complete(w.t.step, out[i]); err != nil {
+			return nil, err
 		}
-		return c, err
 	}
-	c.took = r.opt.Now().Sub(start)
-	c.trace = traced(t.step, cache.Memos(r.opt.Store))
-	for port, v := range c.made {
-		c.digests[port] = v.Digest()
+	return out, nil
+}
+
+// complete demands a value for every output.
+func complete(s *plan.Step, out map[string]nodes.Value) error {
+	for _, p := range s.Kind.Outputs {
+		if out[p.Name] == nil || out[p.Name].Type() != p.Type {
+			return fmt.Errorf("kind %s made no %s for output %q", s.Kind.ID(), p.Type, p.Name)
+		}
 	}
-	node.Seconds = c.took.Seconds()
-	emit(event.NodeDone, node)
-	for _, w := range c.warnings {
-		r.emit(event.Event{Type: event.Warning, Node: t.step.Name, Message: w})
-	}
-	return c, nil
+	return nil
 }
 
 // runOp runs the operation; a mistake in shapes comes back as an error.
@@ -76,13 +134,11 @@ func runOp(ctx context.Context, s *plan.Step, env *nodes.Env, in nodes.Inputs) (
 		return nil, fmt.Errorf("kind %s has an operation of type %T", s.Kind.ID(), s.Op)
 	}
 	out, err = op.Run(ctx, env, in)
+	if err == nil {
+		err = complete(s, out)
+	}
 	if err != nil {
 		return nil, err
-	}
-	for _, p := range s.Kind.Outputs {
-		if out[p.Name] == nil || out[p.Name].Type() != p.Type {
-			return nil, fmt.Errorf("kind %s made no %s for output %q", s.Kind.ID(), p.Type, p.Name)
-		}
 	}
 	return out, nil
 }

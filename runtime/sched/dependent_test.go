@@ -160,7 +160,7 @@ func (b *bench) run(t *testing.T, file string, shade string) (states map[string]
 	if diags := p.Inspect(t.Context(), &nodes.Env{}); len(diags) > 0 {
 		t.Fatal(diags)
 	}
-	b.ran, rows = nil, Explain(p, b.store)
+	b.ran, rows = nil, Explain(p, b.store, 0)
 	res := Run(t.Context(), p, Options{Store: b.store, Sink: &event.Recorder{}, Write: func(plan.Output, nodes.Value, []Made) (string, error) { return "x", nil }})
 	states = make(map[string]State)
 	for _, s := range res.Steps {

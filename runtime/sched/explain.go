@@ -40,8 +40,8 @@ type Row struct {
 	Miss    error         // why the store has no answer, where it was asked
 }
 
-// Explain says what a run of an inspected plan would do. It writes nothing and reads no weights.
-func Explain(p *plan.Plan, store cache.Store) []Row {
+// Explain says what a run of an inspected plan would do that may use so many bytes of memory, 0 for no limit. It writes nothing and reads no weights.
+func Explain(p *plan.Plan, store cache.Store, memory int64) []Row {
 	e := &explainer{plan: p, store: store, digests: make(map[*plan.Step]map[string]nodes.Digest), known: make(map[part]known), runs: make(map[[32]byte]*plan.Step)}
 	var rows []Row
 	for _, s := range p.Steps {
@@ -57,6 +57,7 @@ func Explain(p *plan.Plan, store cache.Store) []Row {
 		rows = append(rows, row)
 	}
 	hold(rows)
+	joint(rows, batches(p, memory))
 	return rows
 }
 

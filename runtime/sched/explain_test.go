@@ -13,7 +13,7 @@ func explain(t *testing.T, r *rig, text string) (states string, rows map[string]
 	p := r.plan(t, text)
 	defer p.Close()
 	rows = make(map[string]Row)
-	for _, row := range Explain(p, r.store) {
+	for _, row := range Explain(p, r.store, 0) {
 		states += row.Step.Name + ":" + row.State + " "
 		rows[row.Step.Name] = row
 	}
@@ -70,7 +70,7 @@ func TestExplainAThousandNodes(t *testing.T) {
 	best := time.Hour
 	for range 5 {
 		began := time.Now()
-		Explain(p, r.store)
+		Explain(p, r.store, 0)
 		best = min(best, time.Since(began))
 	}
 	t.Log(best)
@@ -91,7 +91,7 @@ outputs: {p: {from: $d, path: p.png}}
 	peaks := func(text string) (out []int64) {
 		p := r.plan(t, text)
 		defer p.Close()
-		for _, row := range Explain(p, r.store) {
+		for _, row := range Explain(p, r.store, 0) {
 			out = append(out, row.Peak)
 		}
 		return out
@@ -109,7 +109,7 @@ func TestCheckMemory(t *testing.T) {
 	r := newRig()
 	p := r.plan(t, castle)
 	defer p.Close()
-	rows := Explain(p, r.store)
+	rows := Explain(p, r.store, 0)
 	need := rows[4].Peak + baseBytes
 	for limit, ok := range map[int64]bool{0: true, -1: true, need: true, need - 1: false, 1: false} {
 		err := CheckMemory(rows, limit)
@@ -127,7 +127,7 @@ func TestCheckMemory(t *testing.T) {
 	r.run(t, within(t), castle)
 	p2 := r.plan(t, castle)
 	defer p2.Close()
-	if err := CheckMemory(Explain(p2, r.store), 1); err != nil { // what is in the store needs no memory to speak of
+	if err := CheckMemory(Explain(p2, r.store, 0), 1); err != nil { // what is in the store needs no memory to speak of
 		t.Error(err)
 	}
 }

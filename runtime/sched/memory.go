@@ -80,6 +80,29 @@ func hold(rows []Row) {
 	}
 }
 
+// joint adds to the peak of steps that would run together what the others of their batch take.
+func joint(rows []Row, batches [][]*plan.Step) {
+	place := make(map[*plan.Step]int, len(rows))
+	for i := range rows {
+		place[rows[i].Step] = i
+	}
+	for _, steps := range batches {
+		var run []*plan.Step
+		for _, s := range steps {
+			if rows[place[s]].mayRun() {
+				run = append(run, s)
+			}
+		}
+		if len(run) < 2 {
+			continue
+		}
+		all := together(run)
+		for _, s := range run {
+			rows[place[s]].Peak += all - peak(s)
+		}
+	}
+}
+
 // MemoryError says that a run needs more memory than it may use.
 type MemoryError struct {
 	Node        string

@@ -27,14 +27,15 @@ type rig struct {
 	write  func(name string) error
 	unread int64 // bytes to hash before a component is known
 
-	mu      sync.Mutex
-	ran     []int64
-	inside  int // nodes that compute at this moment
-	most    int
-	open    int // models that are open
-	hashed  int
-	written map[string]float32
-	sink    event.Recorder
+	mu       sync.Mutex
+	ran      []int64
+	together []int // sizes of batches
+	inside   int   // nodes that compute at this moment
+	most     int
+	open     int // models that are open
+	hashed   int
+	written  map[string]float32
+	sink     event.Recorder
 }
 
 func newRig() *rig {
@@ -167,6 +168,10 @@ func (r *rig) registry() *nodes.Registry {
 		&nodes.Kind{Name: "open", Version: 1, Args: []nodes.Arg{{Name: "version", Type: nodes.IntArg}}, Outputs: []nodes.Port{{Name: "model", Type: nodes.ModelType}},
 			New: func(a *nodes.Args) (nodes.Op, error) { return rigOpen{r, int64(a.Int("version"))}, nil }},
 		&nodes.Kind{Name: "step", Version: 1, Args: args, Outputs: []nodes.Port{{Name: "x", Type: nodes.LatentsType}}, New: step(false)},
+		&nodes.Kind{Name: "many", Version: 1, Args: append(slices.Clone(args), nodes.Arg{Name: "key", Type: nodes.StringArg, Default: "k"}), Outputs: []nodes.Port{{Name: "x", Type: nodes.LatentsType}},
+			New: func(a *nodes.Args) (nodes.Op, error) {
+				return rigMany{rigStep{r, int64(a.Int("id")), int64(a.Int("give")), a.String("uses"), false}, a.String("key")}, nil
+			}},
 		&nodes.Kind{Name: "paint", Version: 1, Args: args, Outputs: []nodes.Port{{Name: "image", Type: nodes.ImageType}}, New: step(true)},
 	)
 }
@@ -197,7 +202,7 @@ func (r *rig) run(t testing.TB, ctx context.Context, text string) *Result {
 func (r *rig) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ran, r.most, r.hashed, r.written = nil, 0, 0, make(map[string]float32)
+	r.ran, r.together, r.most, r.hashed, r.written = nil, nil, 0, 0, make(map[string]float32)
 	r.sink = event.Recorder{}
 }
 

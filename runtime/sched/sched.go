@@ -55,6 +55,7 @@ type Options struct {
 	Write func(o plan.Output, v nodes.Value, made []Made) (string, error)
 	// Follow, where it is not nil, is given what a step's loop carries after each of its steps, counted from 1.
 	Follow func(s *plan.Step, step int, state map[string]nodes.Tensor)
+	Memory int64            // bytes that the run may use; 0 for no limit. Steps run together where that fits
 	Now    func() time.Time // nil for time.Now
 }
 
@@ -79,10 +80,11 @@ func Run(ctx context.Context, p *plan.Plan, opt Options) *Result {
 			r.add(s)
 		}
 	}
+	r.rank()
 	r.emit(event.Event{Type: event.RunStarted, Total: len(r.order)})
 	for _, t := range r.order {
 		if t.missing == 0 {
-			r.lane.expect(t.step.Index)
+			r.lane.expect(t.rank)
 		}
 	}
 	storing, stop := grace(ctx)
@@ -135,6 +137,7 @@ type run struct {
 	stopped bool  // something was left undone since the context ended
 	warned  map[string]bool
 	claims  map[[32]byte]*task // who computes an action, by its key
+	batches map[*task]*batch   // of those that may run with others
 }
 
 func (r *run) emit(e event.Event) {

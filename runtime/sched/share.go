@@ -36,12 +36,16 @@ func (r *run) share(ctx context.Context, t *task) (bool, error) {
 	if other == nil {
 		return false, nil
 	}
-	r.lane.settle(t.step.Index)
+	r.lane.settle(t.rank)
+	r.leave(t) // the other may wait for its batch, which is this one's
 	if !kept {
 		select {
 		case <-other.stored:
 		case <-ctx.Done():
 			return false, ctx.Err()
+		}
+		if other.err != nil {
+			return false, ofTwin(ctx, other)
 		}
 		if r.lookUp(t) != nil {
 			return false, nil
@@ -57,10 +61,7 @@ func (r *run) share(ctx context.Context, t *task) (bool, error) {
 		return false, ctx.Err()
 	}
 	if other.err != nil {
-		if ctx.Err() != nil {
-			return false, ctx.Err()
-		}
-		return false, &skipError{other.cause}
+		return false, ofTwin(ctx, other)
 	}
 	other.value.Lock()
 	t.made = maps.Clone(other.made)
@@ -68,4 +69,12 @@ func (r *run) share(ctx context.Context, t *task) (bool, error) {
 	t.state, t.digests, t.steps = Same, other.digests, other.steps
 	r.emit(event.Event{Type: event.NodeHit, Node: t.step.Name, Kind: t.step.Kind.Name, Key: t.key.String(), Reason: "the same as " + other.step.Name})
 	return true, nil
+}
+
+// ofTwin is the error of a step whose twin has failed.
+func ofTwin(ctx context.Context, other *task) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return &skipError{other.cause}
 }

@@ -38,7 +38,7 @@ func TestOneActionRunsOnce(t *testing.T) {
 	if a.Key != b.Key || fmt.Sprint(a.Outputs) != fmt.Sprint(b.Outputs) || a.Key == (cache.ActionKey{}) {
 		t.Errorf("%v and %v", a, b)
 	}
-	if rows := Explain(r.plan(t, strings.ReplaceAll(twins, "id: 1", "id: 9")), r.store); rows[1].State != WouldShare || rows[1].Reason != "the same as a" {
+	if rows := Explain(r.plan(t, strings.ReplaceAll(twins, "id: 1", "id: 9")), r.store, 0); rows[1].State != WouldShare || rows[1].Reason != "the same as a" {
 		t.Errorf("%+v", rows[1])
 	}
 }

@@ -15,6 +15,7 @@ import (
 // task is a step at work. After done is closed its state, key, digests and err do not change.
 type task struct {
 	step       *plan.Step
+	rank       int // its place in the lane
 	awaits     []plan.Input
 	inputs     []*task // of awaits
 	dependents []*task // once for each input that is of this task
@@ -38,6 +39,9 @@ type task struct {
 	made  map[string]nodes.Value
 	again bool // it was in the store, and had to run after all
 
+	seat *seat // in a batch; nil for none
+	left bool  // its batch knows of it
+
 	count   sync.Mutex
 	readers int // steps and outputs that may still ask for a value
 	gone    bool
@@ -60,7 +64,10 @@ func (e *skipError) Error() string { return fmt.Sprintf("skipped because %s fail
 // resolve finds out a step's digests: from the store, or by running it.
 func (r *run) resolve(ctx context.Context, t *task) {
 	computed, err := r.attempt(ctx, t)
-	t.err = err
+	r.leave(t)
+	if t.err = err; err != nil {
+		t.once.Do(func() { close(t.stored) }) // there will be nothing to store
+	}
 	var skip *skipError
 	switch {
 	case err == nil:
@@ -76,6 +83,14 @@ func (r *run) resolve(ctx context.Context, t *task) {
 		r.emit(event.Event{Type: event.NodeFailed, Node: t.step.Name, Kind: t.step.Kind.Name, Message: err.Error()})
 	}
 	r.finish(t)
+	if t.seat != nil {
+		close(t.seat.finished)
+	}
+	if computed && t.seat != nil {
+		for _, s := range r.batches[t].seats {
+			<-s.finished
+		}
+	}
 	if computed { // after finish: those that became ready by this step are expected in the lane
 		r.lane.leave()
 	}
@@ -86,11 +101,11 @@ func (r *run) finish(t *task) {
 	r.mu.Lock()
 	for _, d := range t.dependents {
 		if d.missing--; d.missing == 0 {
-			r.lane.expect(d.step.Index)
+			r.lane.expect(d.rank)
 		}
 	}
 	r.mu.Unlock()
-	r.lane.settle(t.step.Index)
+	r.lane.settle(t.rank)
 	close(t.done)
 	t.count.Lock()
 	settled := t.readers == 0
@@ -136,13 +151,22 @@ func (r *run) attempt(ctx context.Context, t *task) (computed bool, err error) {
 	if shared, err := r.share(ctx, t); shared || err != nil {
 		return false, err
 	}
-	c, err := r.compute(ctx, t, reason.Error())
+	c, led, err := r.perform(ctx, t, reason.Error())
 	if err != nil {
-		return c != nil, err
+		return led, err
 	}
 	t.state, t.made, t.digests, t.steps, t.trace, t.seconds = Ran, c.made, c.digests, c.steps, c.trace, c.took.Seconds()
 	r.keep(t, c)
-	return true, nil
+	return led, nil
+}
+
+// perform runs a step, alone or with its batch. led says that it holds the lane.
+func (r *run) perform(ctx context.Context, t *task, reason string) (c *computed, led bool, err error) {
+	if r.batches[t] != nil {
+		return r.runTogether(ctx, t, reason)
+	}
+	c, err = r.compute(ctx, t, reason)
+	return c, c != nil, err
 }
 
 // lookUp asks the store for the step's record. The error is the reason why the step runs.
@@ -176,7 +200,7 @@ func (r *run) identify(ctx context.Context, t *task) error {
 		}
 	}
 	if unread > 0 {
-		r.lane.settle(t.step.Index) // others compute meanwhile
+		r.lane.settle(t.rank) // others compute meanwhile
 		r.emit(event.Event{Type: event.NodeHashing, Node: t.step.Name, Bytes: unread})
 	}
 	for _, use := range t.step.Plan.Uses {

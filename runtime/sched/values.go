@@ -33,7 +33,7 @@ func (r *run) value(ctx context.Context, reader, t *task, port string) (nodes.Va
 		return v, nil
 	}
 	if reader != nil {
-		r.lane.settle(reader.step.Index)
+		r.lane.settle(reader.rank)
 	}
 	v, err := r.read(t, port)
 	if err == nil {
