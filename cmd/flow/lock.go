@@ -70,7 +70,7 @@ func (a *app) lock(ctx context.Context, w *flowruntime.Workflow, file string, ch
 	old, err := os.ReadFile(path)
 	switch {
 	case err == nil && string(old) == string(text):
-		fmt.Fprintln(a.out, path+": ok")
+		fmt.Fprintln(a.out, safetext.Line(path)+": ok")
 		return nil
 	case check && errors.Is(err, fs.ErrNotExist):
 		return &exitError{exitDiffers, fmt.Sprintf("there is no %s; write it: flow lock %s", safetext.Line(path), safetext.Line(file))}
@@ -82,7 +82,7 @@ func (a *app) lock(ctx context.Context, w *flowruntime.Workflow, file string, ch
 	if err := writeFile(path, text); err != nil {
 		return &exitError{exitRun, err.Error()}
 	}
-	fmt.Fprintln(a.out, path)
+	fmt.Fprintln(a.out, safetext.Line(path))
 	return nil
 }
 
@@ -147,7 +147,7 @@ func (a *app) hold(ctx context.Context, w *flowruntime.Workflow, file string, f 
 			return &exitError{exitDiffers, how}
 		}
 		if hash {
-			fmt.Fprintln(a.err, "warning:", how)
+			fmt.Fprintln(a.err, "warning:", safetext.Line(how))
 		}
 		return nil
 	}

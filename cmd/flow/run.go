@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
 	"github.com/seed-8af8f8e1/flow/internal/report"
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/internal/ui"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
@@ -161,7 +162,7 @@ func (a *app) execute(ctx context.Context, w *flowruntime.Workflow, asJSON bool)
 	seen := terminalWidth(a.out) != nil && terminalWidth(a.err) != nil // the lines of progress named them
 	if !asJSON && !seen {
 		for _, path := range res.Written {
-			fmt.Fprintln(a.out, path)
+			fmt.Fprintln(a.out, safetext.Line(path))
 		}
 	}
 	switch {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
 	"github.com/seed-8af8f8e1/flow/schema"
 	"github.com/seed-8af8f8e1/flow/spec"
@@ -46,7 +47,7 @@ one pass with line, column and what to do. Nothing is computed or written.`,
 			}
 			if f.format == "text" {
 				for _, file := range args {
-					fmt.Fprintln(a.out, file+": ok")
+					fmt.Fprintln(a.out, safetext.Line(file)+": ok")
 				}
 			}
 			return nil

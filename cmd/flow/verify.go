@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-8af8f8e1/flow/internal/provenance"
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/internal/ui"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
@@ -49,7 +50,7 @@ current folder and in those of --models. Exit codes: 0 the same, 1 another pictu
 			if asJSON {
 				err = a.json(v)
 			} else {
-				_, err = fmt.Fprintf(a.out, "%s: %s\n", v.File, v.Message)
+				_, err = fmt.Fprintf(a.out, "%s: %s\n", safetext.Line(v.File), safetext.Line(v.Message))
 			}
 			if err == nil && !v.Same {
 				err = &exitError{exitTest, ""}

@@ -62,7 +62,7 @@ var rules = map[string][]string{
 	"cuda/cudrv":                   {"cuda/driver"},
 	"cuda/sim/libcuda":             {"cuda/driver", "cuda/sim", "cuda/sim/vm"},
 	"internal/machine":             {},
-	"internal/provenance":          {},
+	"internal/provenance":          {"internal/safetext"},
 	"internal/digests":             {"spec", "nodes", "runtime", "runtime/...", "internal/cpu/...", "internal/safetext"},
 	"internal/bench":               {"internal/program", "internal/nn", "internal/cpu/...", "internal/sdxl/...", "internal/machine"},
 	"internal/safetext":            {},

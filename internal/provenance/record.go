@@ -10,6 +10,8 @@ import (
 	"hash/crc32"
 	"io"
 	"strings"
+
+	"github.com/seed-8af8f8e1/flow/internal/safetext"
 )
 
 // Key is the key of the chunk that holds a [Record].
@@ -53,10 +55,15 @@ func (r Record) Chunk() ([]byte, error) {
 var errLarge = errors.New("what made the picture is too long to be kept in it")
 
 func (r Record) encode() ([]byte, error) {
-	text, err := json.Marshal(r)
+	raw, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
 	}
+	var safe bytes.Buffer // for who prints it as it is
+	if _, err := safetext.JSON(&safe).Write(raw); err != nil {
+		return nil, err
+	}
+	text := safe.Bytes()
 	body := bytes.NewBufferString("iTXt" + Key + "\x00\x01\x00\x00\x00")
 	z, err := zlib.NewWriterLevel(body, zlib.BestCompression)
 	if err != nil {
