@@ -27,6 +27,7 @@ import (
 type testFlags struct {
 	workflowFlags
 	tier, run, update, junit, report string
+	calibrate                        int
 	watched                          *report.Run // of the test that runs
 }
 
@@ -52,13 +53,21 @@ What another build of flow has computed is not believed: it is computed anew.
 --update writes the goldens of what failed; --update=stage writes them as .new files beside the
 goldens and still fails, and flow test accept takes these. With CI=true no golden is written.
 
+--calibrate runs each test in every numerics class, measures how far these are from the file's own,
+and sets the bounds in the file: those that the test states, else cosine or ssim.
+
 Exit codes: 0 all passed, 1 a test failed, 2 a file is wrong, 4 a run failed, 5 a lock or a golden is
 missing or not what it says.`,
 		Example: `  flow test castle.flow.yaml
   flow test examples/... --junit junit.xml --report report.html
   flow test castle.flow.yaml --update=stage && flow test accept castle.flow.yaml`,
 		Args: takes(1, 0, "a FILE or DIR/..., or several"),
-		RunE: func(c *cobra.Command, args []string) error { return a.test(c.Context(), args, &f) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if c.Flags().Changed("calibrate") {
+				return a.calibrate(c.Context(), args, &f)
+			}
+			return a.test(c.Context(), args, &f)
+		},
 	}
 	f.addRun(c)
 	fs := c.Flags()
@@ -66,6 +75,8 @@ missing or not what it says.`,
 	fs.StringVar(&f.run, "run", "", "run the tests whose names match a regular expression")
 	fs.StringVar(&f.update, "update", "", "write the goldens of what failed; stage: as .new files")
 	fs.Lookup("update").NoOptDefVal = updateModes[0]
+	fs.IntVar(&f.calibrate, "calibrate", 0, "run each test this many times in every numerics class, and set its bounds in the file from the spread")
+	fs.Lookup("calibrate").NoOptDefVal = "2"
 	fs.StringVar(&f.junit, "junit", "", "write JUnit XML to this file")
 	fs.StringVar(&f.report, "report", "", "write a page (HTML) that shows what is expected, what was made and where they differ")
 	_ = c.RegisterFlagCompletionFunc("tier", cobra.FixedCompletions(tierNames, cobra.ShellCompDirectiveNoFileComp))

@@ -29,6 +29,7 @@ type rig struct {
 	// numerics, where it is not empty, overrides the file's precision.
 	numerics string
 	broken   flaw
+	between  func() // called before every run
 }
 
 // flaw is what is wrong with an engine.
@@ -82,6 +83,9 @@ func (r *rig) edit(f func(string) string) {
 
 // runtime gives every run a store of its own, as another build would have.
 func (r *rig) runtime(file string) (flowruntime.Options, error) {
+	if r.between != nil {
+		r.between()
+	}
 	return flowruntime.Options{
 		Options: plan.Options{Registry: kinds.Registry(), Files: flowruntime.FinderFor(file, nil, nil), Precision: r.numerics},
 		Env:     nodes.Env{Executor: broken{cpu.New(), r.broken}, Log: slog.New(slog.DiscardHandler)},
