@@ -78,7 +78,7 @@ func (x *exec) newChain(in *program.Instr, op *program.Chain) (operation, needs)
 		if s.inner {
 			n.shared += s.most * s.row
 		}
-		n.worker, n.taps = max(n.worker, s.needs.worker), max(n.taps, s.needs.taps)
+		n.worker, n.ends, n.taps = max(n.worker, s.needs.worker), max(n.ends, s.needs.ends), max(n.taps, s.needs.taps)
 	}
 	return c, n
 }
@@ -210,7 +210,7 @@ func (x *exec) newShortcut(in *program.Instr, op *program.Product) (*shortcut, n
 	s.packing = shortcutPacking{s}
 	s.src, s.out = imageOf(x.p.Shape(in.In[s.seg.X]), nil), imageOf(x.p.Shape(in.Out[0]), nil)
 	s.biases, s.runs[0] = make([]float32, s.out.c), kernel.Run{Taps: 1, Words: s.src.c}
-	return s, needs{shared: up(s.out.c, kernel.NR) * s.src.c, worker: kernel.PackScratch(1), taps: 1}
+	return s, needs{shared: up(s.out.c, kernel.NR) * s.src.c, worker: kernel.PackScratch(1), ends: x.ends(kernel.NR), taps: 1}
 }
 
 func (s *shortcut) begin(memory []float32) error {

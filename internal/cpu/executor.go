@@ -119,9 +119,17 @@ func (x *exec) widenVectors() error {
 // operation is an instruction, ready to run.
 type operation interface{ run() error }
 
-// needs is the working memory of an operation, in floats: shared by all workers, and of each; and
-// the rows of pointers of a worker.
-type needs struct{ shared, worker, taps int }
+// needs is the working memory of an operation, in floats: shared by all workers, of each, and of each one's loops; and the rows of
+// pointers of a worker.
+type needs struct{ shared, worker, ends, taps int }
+
+// ends is what the loops of products keep for rows of tiles of so many columns.
+func (x *exec) ends(cols int) int {
+	if x.tier.Working == nil {
+		return 0
+	}
+	return x.tier.Working(cols)
+}
 
 // prepare makes the operations and finds the largest working memory that one needs.
 func (x *exec) prepare() error {
@@ -132,7 +140,8 @@ func (x *exec) prepare() error {
 			return fmt.Errorf("%s: the cpu executor has no operation %q", x.p.Instrs[i].Scope, x.p.Instrs[i].Op.Name())
 		}
 		x.ops[i] = op
-		x.needs.shared, x.needs.worker, x.needs.taps = max(x.needs.shared, n.shared), max(x.needs.worker, n.worker), max(x.needs.taps, n.taps)
+		x.needs.shared, x.needs.worker = max(x.needs.shared, n.shared), max(x.needs.worker, n.worker)
+		x.needs.ends, x.needs.taps = max(x.needs.ends, n.ends), max(x.needs.taps, n.taps)
 	}
 	x.keepPanels()
 	return nil
@@ -170,7 +179,7 @@ func (x *exec) operation(in *program.Instr) (operation, needs) {
 
 // PeakBytes implements program.Exec.
 func (x *exec) PeakBytes() int64 {
-	return x.plan.Bytes + 4*(int64(x.needs.shared)+int64(x.needs.worker)*int64(x.pool.threads)+x.kept)
+	return x.plan.Bytes + 4*(int64(x.needs.shared)+int64(x.needs.worker+x.needs.ends)*int64(x.pool.threads)+x.kept)
 }
 
 // Close implements program.Exec. The exec is not run again.

@@ -97,6 +97,7 @@ func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, nee
 	p.divide()
 	p.cut()
 	n.worker = p.working()
+	n.ends = x.ends(p.group * kernel.NR)
 	return p, n
 }
 
@@ -152,9 +153,9 @@ func (p *product) cut() {
 	if p.x.pool.threads > 1 {
 		wanted = 4 * p.x.pool.threads
 	}
-	p.group = min(p.panels, max(1, mostCached/p.panel))
-	for p.count(); p.chunks*p.groups < wanted && p.group > 1; p.count() {
-		p.group = (p.group + 1) / 2
+	p.group = p.together(mostCached / p.panel)
+	for p.count(); p.chunks*p.groups < wanted && p.group > p.together(1); p.count() {
+		p.group = p.together((p.group + 1) / 2)
 	}
 	p.chunk = p.rows
 	for p.count(); p.chunks*p.groups < wanted && p.chunk > least; p.count() {
@@ -166,16 +167,25 @@ func (p *product) cut() {
 	}
 }
 
-// count finds the numbers of tasks. The last panels, a few for each worker, are single, so that all end at about the same time.
+// together is a number of panels that the loops treat well at once, no more than n unless it is the least.
+func (p *product) together(n int) int {
+	unit := max(1, p.x.tier.Panels)
+	return min(p.panels, max(unit, n/unit*unit))
+}
+
+// count finds the numbers of tasks. The last panels, a few for each worker, are single, so that all end at about the same time, unless
+// the loops want several.
 func (p *product) count() {
 	if p.chunk == 0 {
 		p.chunk = p.rows
 	}
 	p.chunks, p.big = (p.rows+p.chunk-1)/p.chunk, p.panels/p.group
-	if p.x.pool.threads > 1 && p.group > 1 {
-		p.big = max(0, p.panels-2*p.x.pool.threads) / p.group
+	last := p.together(1)
+	if p.x.pool.threads > 1 && p.group > last {
+		p.big = max(0, p.panels-2*p.x.pool.threads*last) / p.group
 	}
-	p.groups = p.big + p.panels - p.big*p.group
+	rest := p.panels - p.big*p.group
+	p.groups = p.big + (rest+last-1)/last
 }
 
 // panelsOf gives the first of the panels of a group, and their number.
@@ -183,7 +193,9 @@ func (p *product) panelsOf(group int) (first, n int) {
 	if group < p.big {
 		return group * p.group, p.group
 	}
-	return p.big*p.group + group - p.big, 1
+	last := p.together(1)
+	first = p.big*p.group + (group-p.big)*last
+	return first, min(last, p.panels-first)
 }
 
 func (p *product) run() error {

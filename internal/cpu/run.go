@@ -80,7 +80,9 @@ func (x *exec) allocate() {
 	x.shared = make([]float32, x.needs.shared)
 	x.pool.workers = make([]*worker, x.pool.threads)
 	for i := range x.pool.workers {
-		x.pool.workers[i] = &worker{pool: &x.pool, id: i, scratch: make([]float32, x.needs.worker), taps: make([][kernel.MR][]float32, x.needs.taps)}
+		w := &worker{pool: &x.pool, id: i, scratch: make([]float32, x.needs.worker), taps: make([][kernel.MR][]float32, x.needs.taps)}
+		w.ends.Keep(make([]float32, x.needs.ends))
+		x.pool.workers[i] = w
 	}
 }
 

@@ -4,16 +4,6 @@ package kernel
 
 //go:generate go run ./_gen
 
-// f32AVX2 adds fp32 terms to up to 4 rows of 16 columns; see productF32AVX2.
-//
-//go:noescape
-func f32AVX2(acc *float32, x *[]float32, w *float32, taps, n, rows int)
-
-// bf16AVX2 does so with words of two channels. Subnormal numbers are zero for its own time.
-//
-//go:noescape
-func bf16AVX2(acc *float32, x *[]float32, w *float32, taps, n, rows int)
-
 // pairsAVX2 makes n words, a multiple of 8.
 //
 //go:noescape

@@ -11,9 +11,13 @@ type Ends struct {
 	AddStep        int
 	AddTile        int
 
-	acc  Tile
-	call tileCall
+	acc    Tile
+	call   tileCall
+	strips stripWork
 }
+
+// Keep gives the ends memory of the size that Tier.Working says, for as long as they live. Without it they allocate what a call needs.
+func (e *Ends) Keep(memory []float32) { e.strips.keep(memory) }
 
 // Run is a stretch of taps of as many words each.
 type Run struct{ Taps, Words int }

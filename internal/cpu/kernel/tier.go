@@ -11,6 +11,10 @@ type Tier struct {
 	BF16 Dot
 	// F32Between and BF16Between are the same for a row of tiles, from their beginnings to their places.
 	F32Between, BF16Between Product
+	// Panels is the number of neighbouring panels that they treat best at once: rows of tiles should have a multiple of it. 0 is 1.
+	Panels int
+	// Working is the number of floats that [Ends] keep for themselves while rows of tiles of so many columns are made ([Ends.Keep]). nil: none.
+	Working func(cols int) int
 	// F32Attend and BF16Attend add a block of keys to attention.
 	F32Attend, BF16Attend func(b *Block)
 	// Divide makes o = o / l.

@@ -12,13 +12,13 @@ var AVX2 = func() Tier {
 }()
 
 var avx2 = Tier{
-	Name: "avx2", F32: productF32AVX2, BF16: productBF16AVX2, F32Between: between(productF32AVX2, pairsBy(8, pairsAVX2)), BF16Between: between(productBF16AVX2, pairsBy(8, pairsAVX2)), Pairs: pairsBy(8, pairsAVX2), PairRows: ofTwo(pairRowsAVX2), PairLines: linesBy(pairLinesAVX2, pairLines, NR), LineWords: linesBy(lineWordsAVX2, lineWords, NR/2),
+	Name: "avx2", F32: stripDot(false), BF16: stripDot(true), F32Between: strips(false, pairsBy(8, pairsAVX2)), BF16Between: strips(true, pairsBy(8, pairsAVX2)), Panels: 3, Working: stripWorking, Pairs: pairsBy(8, pairsAVX2), PairRows: ofTwo(pairRowsAVX2), PairLines: linesBy(pairLinesAVX2, pairLines, NR), LineWords: linesBy(lineWordsAVX2, lineWords, NR/2),
 	SiLU: ofOne(siluAVX2), GELU: ofOne(geluAVX2), QuickGELU: ofOne(quickGELUAVX2),
 	MulGELU: ofTwo(mulGELUAVX2), Add: ofTwo(addAVX2),
 	Divide: divideBy(divideAVX2), ScaleMax: withNumber(scaleMaxAVX2, scaleMax), Exp2Sum: withNumber(exp2SumAVX2, exp2Sum),
 	Sum: sumBy(sumAVX2), Squares: withNumber(squaresAVX2, squares), Normalize: normalizeBy(normalizeAVX2), Scale: scaleBy(scaleAVX2),
 	BlockMoments: blockMomentsInCalls, MergeMoments: mergeMomentsInCalls, Transpose: transposeInCalls, Columns: columnsInCalls,
-	Rows: rowsBy(between(productF32AVX2, nil)), WinogradWeights: winogradWeightsBy(winogradWeightsAVX2), WinogradIn: winogradInBy(winogradInAVX2), WinogradOut: winogradOutBy(winogradOutAVX2, winogradOutAddAVX2),
+	Rows: rowsBy(strips(false, nil)), WinogradWeights: winogradWeightsBy(winogradWeightsAVX2), WinogradIn: winogradInBy(winogradInAVX2), WinogradOut: winogradOutBy(winogradOutAVX2, winogradOutAddAVX2),
 }
 
 // AVX512 is the tier for processors with AVX-512 (F, BW, DQ, VL): in vectors of 64 bytes, but for moments and packing, which are
@@ -46,7 +46,7 @@ var AVX512BF16 = func() Tier {
 
 // wide is a tier in vectors of 64 bytes.
 func (t Tier) wide(name string, f32, bf16 Dot) Tier {
-	t.Name, t.F32, t.BF16 = name, f32, bf16
+	t.Name, t.F32, t.BF16, t.Panels, t.Working = name, f32, bf16, 1, nil
 	t.SiLU, t.GELU, t.QuickGELU = ofOne(siluAVX512), ofOne(geluAVX512), ofOne(quickGELUAVX512)
 	t.MulGELU, t.Add = ofTwo(mulGELUAVX512), ofTwo(addAVX512)
 	t.Divide = divideBy(divideAVX512)

@@ -111,7 +111,7 @@ func rowsBy(dot Product) func(out, x []float32, step int, w Panel, n, rows int) 
 			t.ends.Out = out[r*NR:]
 			dot(&t.ends, terms, MR, NR)
 		}
-		*t = rowTerms{} // what was read and written may be unmapped before the next call
+		*t = rowTerms{ends: Ends{strips: t.ends.strips.emptied()}} // what was read and written may be unmapped before the next call
 		pool.Put(t)
 	}
 }

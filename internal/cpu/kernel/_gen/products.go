@@ -2,12 +2,11 @@ package main
 
 import "fmt"
 
-// The shape of a tile, as in package kernel, and of what one function of the AVX2 tier does of it.
+// The shape of a tile, as in package kernel.
 const (
 	mr       = 8
 	nr       = 32
 	rowBytes = 4 * nr
-	avx2Rows = 4 // by 16 columns
 )
 
 // rowPointers are the registers of the rows of x.
@@ -89,56 +88,6 @@ func stretch(a *asm, name string, unroll int, words func(count int)) {
 
 // element is the address of a word of row r.
 func element(word, r int) string { return mem(4*word, rowPointers[r]) + "(AX*4)" }
-
-// productsAVX2 writes the inner loops of products, four rows by 16 columns. Accumulators of row r are Y(2r) and Y(2r+1).
-func productsAVX2(a *asm) {
-	const rows = avx2Rows
-	both := func(f func(half int)) { f(0); f(1) }
-	body := func(round bool, words func(int)) {
-		for r := range rows {
-			both(func(h int) { a.load(mem(r*rowBytes+32*h, "DI"), y(2*r+h)) })
-		}
-		walk(a, "", rows, 4, words)
-		for r := range rows {
-			if r > 0 {
-				a.op("CMPQ", arg("rows", 40), imm(r))
-				a.op("JEQ", "done")
-			}
-			both(func(h int) { a.load(y(2*r+h), mem(r*rowBytes+32*h, "DI")) })
-		}
-		a.label("done")
-		productEnd(a, round)
-	}
-	productBegin(a, "f32AVX2", false)
-	body(false, func(count int) {
-		for c := range count {
-			both(func(h int) { a.load(mem(c*rowBytes+32*h, "DX"), y(8+h)) })
-			for r := range rows {
-				b := y(10 + r)
-				a.op("VBROADCASTSS", element(c, r), b)
-				both(func(h int) { a.op("VFMADD231PS", y(8+h), b, y(2*r+h)) })
-			}
-		}
-	})
-	productBegin(a, "bf16AVX2", true)
-	a.load(bits(0xffff0000), y(15))
-	body(true, func(count int) {
-		for c := range count {
-			both(func(h int) {
-				a.load(mem(c*rowBytes+32*h, "DX"), y(8+h))
-				a.op("VPSLLD", imm(16), y(8+h), y(10+h))
-				a.op("VPAND", y(15), y(8+h), y(8+h))
-			})
-			for r := range rows {
-				a.op("VBROADCASTSS", element(c, r), y(12))
-				a.op("VPSLLD", imm(16), y(12), y(13))
-				a.op("VPAND", y(15), y(12), y(12))
-				both(func(h int) { a.op("VFMADD231PS", y(8+h), y(12), y(2*r+h)) })
-				both(func(h int) { a.op("VFMADD231PS", y(10+h), y(13), y(2*r+h)) })
-			}
-		}
-	})
-}
 
 // terms writes the terms of one word of the rows: load fills what stands for the weights, row adds a row's.
 type terms struct {
