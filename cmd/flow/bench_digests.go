@@ -16,8 +16,8 @@ import (
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
 )
 
-// weightless are the examples that come without weights.
-var weightless = []string{"sdxl"}
+// undigested are the examples that have no row: sdxl comes without weights, and matrix draws the castle's graph again.
+var undigested = []string{"sdxl", "matrix"}
 
 // portable are the precisions whose bits are the same everywhere.
 var portable = []string{"fp32", "bf16"}
@@ -123,10 +123,10 @@ func (a *app) digestOptions(f *benchFlags, given func(flag string) bool) (*diges
 	return opt, nil
 }
 
-// exampleWorkflows writes the examples that have weights below dir and lists their workflows.
+// exampleWorkflows writes the examples that have rows below dir and lists their workflows.
 func exampleWorkflows(dir string) (list []digests.Workflow, err error) {
 	for _, name := range slices.Sorted(maps.Keys(examples)) {
-		if slices.Contains(weightless, name) {
+		if slices.Contains(undigested, name) {
 			continue
 		}
 		at := filepath.Join(dir, name)

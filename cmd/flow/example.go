@@ -17,6 +17,7 @@ import (
 	"github.com/seed-8af8f8e1/flow/examples/castle"
 	"github.com/seed-8af8f8e1/flow/examples/guide"
 	imageprompt "github.com/seed-8af8f8e1/flow/examples/image-prompt"
+	"github.com/seed-8af8f8e1/flow/examples/matrix"
 	pixelart "github.com/seed-8af8f8e1/flow/examples/pixel-art"
 	scifi "github.com/seed-8af8f8e1/flow/examples/sci-fi"
 	"github.com/seed-8af8f8e1/flow/schema"
@@ -33,6 +34,7 @@ var examples = map[string]example{
 	"castle":       {castle.Workflow, []fs.FS{castle.Files()}},
 	"image-prompt": {imageprompt.Workflow, []fs.FS{castle.Model(), imageprompt.Files()}},
 	"sci-fi":       {scifi.Workflow, []fs.FS{castle.Model(), scifi.Files()}},
+	"matrix":       {matrix.Workflow, []fs.FS{castle.Model(), matrix.Files()}},
 	"guide":        {guide.Workflow, []fs.FS{castle.Model(), scifi.LoRA(), pixelart.LoRA(), imageprompt.Adapter(), guide.Files()}},
 	"sdxl":         {"castle-1-baseline.flow.yaml", []fs.FS{workflows.Files()}},
 	"pixel-art":    {pixelart.Workflow, []fs.FS{castle.Model(), scifi.LoRA(), pixelart.Files()}},
