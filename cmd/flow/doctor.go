@@ -18,12 +18,24 @@ import (
 )
 
 func doctorCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	var on string
+	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what this machine can do, by measurement",
-		Long:  "Measures the products of every tier of kernels and the hash on one core, and looks at memory and the cache. It takes about two seconds.",
-		Args:  nothing,
+		Long: `Measures the products of every tier of kernels and the hash on one core, and looks at memory and the cache. It takes about two seconds.
+
+With --device cuda it looks at the GPU instead, in some minutes: what it and its driver are, whether every operation and a small picture have the
+processor's bits, and how quick the main kernels are. The text on standard output is to be sent back. It exits with 1 where bits differ.`,
+		Example: "  flow doctor\n  flow doctor --device cuda > doctor.txt",
+		Args:    nothing,
 		RunE: func(c *cobra.Command, _ []string) error {
+			switch on {
+			case "cuda":
+				return a.doctorCUDA(c.Context())
+			case "", "cpu":
+			default:
+				return fmt.Errorf("--device %q is not one of cpu, cuda", on)
+			}
 			fmt.Fprintf(a.out, "flow       %s, %s/%s, %s\n", release(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 			fmt.Fprintf(a.out, "workers    %d of %d processors\n", runtime.GOMAXPROCS(0), runtime.NumCPU())
 			if m := machine.Memory(); m > 0 {
@@ -40,10 +52,27 @@ func doctorCommand(a *app) *cobra.Command {
 				fmt.Fprintf(a.out, "tier %-10s %6.1f GFLOP/s fp32, %6.1f bf16, one core%s\n", t.Name, products(t.F32, 1), products(t.BF16, 2), used)
 			}
 			fmt.Fprintf(a.out, "sha-256    %s/s, one core\n", humanize.Bytes(uint64(hashRate())))
-			fmt.Fprintln(a.out, "cuda       not in this build")
+			fmt.Fprintf(a.out, "cuda       %s\n", cudaHealth())
 			return a.cacheHealth(c.Context())
 		},
 	}
+	c.Flags().StringVar(&on, "device", "cpu", "what is looked at: cpu or cuda")
+	_ = c.RegisterFlagCompletionFunc("device", cobra.FixedCompletions([]string{"cpu", "cuda"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+// cudaHealth says which device there is, or why there is none.
+func cudaHealth() string {
+	if openDevice == nil && !simulated() {
+		return "not in this build"
+	}
+	d, err := device()
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = d.Close() }()
+	i := d.Info()
+	return fmt.Sprintf("%s, compute capability %d.%d, %s; --device cuda looks at it", i.Name, i.Major, i.Minor, humanize.IBytes(uint64(max(i.TotalBytes, 0))))
 }
 
 // measure is how long each measurement takes.

@@ -7,8 +7,8 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
 )
 
-// inputs makes a program's inputs: fp32 numbers in [-1,1), the same at every start, and small whole numbers.
-func inputs(p *program.Program) map[string]program.Tensor {
+// Inputs makes a program's inputs: fp32 numbers in [-1,1), the same at every start, and small whole numbers.
+func Inputs(p *program.Program) map[string]program.Tensor {
 	r := rand.New(rand.NewPCG(1, 2))
 	in := make(map[string]program.Tensor)
 	for _, port := range p.Inputs {

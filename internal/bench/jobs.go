@@ -125,7 +125,7 @@ func join(a, b string) string {
 
 // times gives the seconds of each step of a loop or of each run of a program without one.
 func (r *runner) times(j job, exec program.Exec) (took []float64, finite bool, err error) {
-	in := inputs(j.program)
+	in := Inputs(j.program)
 	if j.program.Steps > 0 {
 		return r.loop(j.name, j.program, exec, in, 0)
 	}

@@ -66,6 +66,27 @@ func moving(prec program.Precision, small int) []operation {
 	}
 }
 
+// Operation is an operation as SDXL has it, as a program that runs it once.
+type Operation struct {
+	Name    string
+	Program *program.Program
+	Bytes   int64 // read and written at least, where memory is the limit; 0 where arithmetic is
+}
+
+// Operations lists what [Run] measures as operations, for those who measure otherwise; the packing of weights is not among them. Dimensions
+// are divided by small, 32 at most.
+func Operations(prec program.Precision, small int) (list []Operation) {
+	for _, op := range operationList(prec, small) {
+		if op.cold {
+			continue
+		}
+		b := program.NewBuilder(op.name, prec)
+		b.Output("y", op.build(b))
+		list = append(list, Operation{op.name, program.Optimize(b.Program()), op.moves})
+	}
+	return list
+}
+
 // operations measures each operation.
 func (r *runner) operations() error {
 	small := 1
@@ -117,7 +138,7 @@ func (r *runner) operation(op operation) error {
 		return err
 	}
 	defer func() { _ = exec.Close() }()
-	in := inputs(p)
+	in := Inputs(p)
 	if op.cold {
 		row.Seconds, err = r.sample(op.name, func() error {
 			_, err := exec.Run(r.ctx, in, program.RunOptions{})

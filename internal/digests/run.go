@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu"
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
+	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
 	"github.com/seed-8af8f8e1/flow/runtime/cache"
@@ -37,11 +38,20 @@ type Options struct {
 	Progress func(what string, done, total int)
 }
 
-// Maker is what makes bits: kernels with a number of workers.
+// Maker is what makes bits: kernels with a number of workers, or another executor.
 type Maker struct {
-	Name    string
-	Tier    kernel.Tier
-	Threads int
+	Name     string
+	Tier     kernel.Tier
+	Threads  int
+	Executor program.Executor // nil for the processor's, with Tier
+}
+
+// executor is what runs programs.
+func (m *Maker) executor() program.Executor {
+	if m.Executor != nil {
+		return m.Executor
+	}
+	return cpu.WithTier(m.Tier)
 }
 
 // Makers are the tiers of this machine with a number of workers; where that is 0, with as many as the machine has, and the best of them with
@@ -50,13 +60,14 @@ func Makers(arch string, threads int) []Maker {
 	var out []Maker
 	tiers := kernel.Tiers()
 	for _, t := range tiers {
-		out = append(out, Maker{arch + " " + t.Name, t, threads})
+		out = append(out, Maker{Name: arch + " " + t.Name, Tier: t, Threads: threads})
 	}
 	if threads != 0 {
 		return out
 	}
 	best := tiers[len(tiers)-1]
-	return append(out, Maker{arch + " " + best.Name + ", 1 worker", best, 1}, Maker{arch + " " + best.Name + ", 3 workers", best, 3})
+	return append(out, Maker{Name: arch + " " + best.Name + ", 1 worker", Tier: best, Threads: 1},
+		Maker{Name: arch + " " + best.Name + ", 3 workers", Tier: best, Threads: 3})
 }
 
 // Run runs every workflow in every class by every maker. Nothing is taken from a cache.
@@ -88,7 +99,7 @@ func Run(ctx context.Context, opt Options) (*Document, error) {
 func render(ctx context.Context, w Workflow, precision string, m Maker, opt *Options) (class string, d Digest, err error) {
 	o := opt.Open(w.File)
 	o.Precision, o.Device = precision, "cpu"
-	o.Env.Executor, o.Env.Threads = cpu.WithTier(m.Tier), m.Threads
+	o.Env.Executor, o.Env.Threads = m.executor(), m.Threads
 	o.Store, o.Sink = cache.NewMemory(), event.Discard
 	doc, diags := spec.Load(w.File)
 	if doc != nil {
