@@ -8,6 +8,7 @@
 //	CACHEDIR.TAG               marks the folder as a cache, and as ours
 //	v1/records/ab/ab12…        JSON and a line with its checksum; mtime is the last use
 //	v1/blobs/cd/cd34…          safetensors or PNG, named by the SHA-256 of the file
+//	v1/checkpoints/12/1234…    how far an action has come that no run has finished yet
 //	v1/packed/34/3456…         packed weights: what an executor made of a model's
 //	v1/memo/ef/ef56…           small remembered facts, such as digests of weight files
 //	v1/tombs/…                 what was evicted, and when

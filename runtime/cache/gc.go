@@ -30,12 +30,15 @@ type Report struct {
 	Blobs   int       // removed
 	Memos   int       // removed
 	Packed  int       // removed: packed weights
-	Temps   int       // removed: what killed processes left
-	Before  int64     // bytes
-	After   int64     // bytes
-	Pinned  int       // records that only their pin kept
-	InUse   int       // records that only a running process kept
-	DryRun  bool
+
+	Checkpoints int // removed
+
+	Temps  int   // removed: what killed processes left
+	Before int64 // bytes
+	After  int64 // bytes
+	Pinned int   // records that only their pin kept
+	InUse  int   // records that only a running process kept
+	DryRun bool
 }
 
 // Causes of an eviction.
@@ -78,7 +81,7 @@ func (d *Disk) trimIfOver() error {
 	}
 	d.wrote.Store(0)
 	var size int64
-	for _, dir := range []string{recordDir, blobDir, memoDir, tombDir, packedDir} {
+	for _, dir := range countedDirs {
 		for e, err := range d.walk(dir, "", true) {
 			if err != nil {
 				return err
@@ -127,7 +130,7 @@ func (e *eviction) run() (*Report, error) {
 	}
 	defer func() { e.locks.release() }()
 	// what nobody misses goes before records that only the size drives out
-	steps := []func() error{e.look, e.temps, e.memos, e.orphans, e.dropPacked, e.records, e.orphans, e.tombs, e.clearRest}
+	steps := []func() error{e.look, e.temps, e.memos, e.dropCheckpoints, e.orphans, e.dropPacked, e.records, e.orphans, e.crowdedCheckpoints, e.tombs, e.clearRest}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, err

@@ -20,9 +20,15 @@ const (
 	leaseDir  = "leases"
 	tmpDir    = "tmp"
 	packedDir = "packed"
+
+	checkpointDir = "checkpoints"
 )
 
-var layoutDirs = []string{recordDir, blobDir, memoDir, tombDir, pinDir, leaseDir, tmpDir, packedDir}
+var (
+	layoutDirs = []string{recordDir, blobDir, memoDir, tombDir, pinDir, leaseDir, tmpDir, packedDir, checkpointDir}
+	// countedDirs are those whose files are the size of the store.
+	countedDirs = []string{recordDir, blobDir, memoDir, tombDir, packedDir, checkpointDir}
+)
 
 // shard is the path of the file named hash in dir: dir/ab/ab12….
 func shard(dir string, hash [32]byte) string {

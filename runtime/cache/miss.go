@@ -11,15 +11,16 @@ type Reason int
 
 // Reasons for a miss.
 const (
-	NeverRun      Reason = iota // no trace of it
-	Evicted                     // it was here; When says until when
-	RecordCorrupt               // the record's bytes are not what was written
-	BlobMissing                 // the record is whole, a blob is gone
-	BlobCorrupt                 // a blob's bytes are not what was written
-	Unreadable                  // the system refused to read it; Err says why
+	NeverRun          Reason = iota // no trace of it
+	Evicted                         // it was here; When says until when
+	RecordCorrupt                   // the record's bytes are not what was written
+	BlobMissing                     // the record is whole, a blob is gone
+	BlobCorrupt                     // a blob's bytes are not what was written
+	CheckpointCorrupt               // the checkpoint's bytes are not what was written
+	Unreadable                      // the system refused to read it; Err says why
 )
 
-var reasons = [...]string{"never run", "evicted", "record corrupt", "blob missing", "blob corrupt", "unreadable"}
+var reasons = [...]string{"never run", "evicted", "record corrupt", "blob missing", "blob corrupt", "checkpoint corrupt", "unreadable"}
 
 // String gives the reason in words.
 func (r Reason) String() string {

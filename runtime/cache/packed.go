@@ -76,7 +76,7 @@ func (d *Disk) RoomPacked(size int64) bool {
 // sizePacked finds out how much there is.
 func (d *Disk) sizePacked() error {
 	d.packed, d.all, d.rested = 0, 0, nil
-	for _, dir := range []string{recordDir, blobDir, memoDir, tombDir, packedDir} {
+	for _, dir := range countedDirs {
 		for e, err := range d.walk(dir, "", true) {
 			if err != nil {
 				return err

@@ -33,7 +33,9 @@ type scan struct {
 	memos   []*found       // least recently used first
 	tombs   []*found       // oldest first
 	packed  []*found       // least recently used first
-	size    int64          // bytes of all of these
+
+	checkpoints []*found // least recently put first
+	size        int64    // bytes of all of these
 }
 
 // scan lists the store. Blobs are listed first and records, after barrier, last:
@@ -68,6 +70,9 @@ func (d *Disk) scan(ctx context.Context, barrier func() error) (*scan, error) {
 		return nil, err
 	}
 	if s.packed, err = s.list(ctx, d, packedDir); err != nil {
+		return nil, err
+	}
+	if s.checkpoints, err = s.list(ctx, d, checkpointDir); err != nil {
 		return nil, err
 	}
 	s.tombs, err = s.list(ctx, d, tombDir)

@@ -50,6 +50,39 @@ func (s *scoped) Put(ctx context.Context, r Record, blobs []NewBlob) (*Record, e
 	return out, nil
 }
 
+// GetCheckpoint implements [Checkpoints].
+func (s *scoped) GetCheckpoint(key ActionKey) (*Checkpoint, error) {
+	behind := CheckpointsOf(s.Store)
+	if behind == nil {
+		return nil, &Miss{Reason: NeverRun, Key: key}
+	}
+	c, err := behind.GetCheckpoint(s.key(key))
+	if err != nil {
+		return nil, err
+	}
+	c.Key = key
+	return c, nil
+}
+
+// PutCheckpoint implements [Checkpoints].
+func (s *scoped) PutCheckpoint(ctx context.Context, c Checkpoint) error {
+	behind := CheckpointsOf(s.Store)
+	if behind == nil {
+		return nil
+	}
+	c.Key = s.key(c.Key)
+	return behind.PutCheckpoint(ctx, c)
+}
+
+// DropCheckpoint implements [Checkpoints].
+func (s *scoped) DropCheckpoint(key ActionKey) error {
+	behind := CheckpointsOf(s.Store)
+	if behind == nil {
+		return nil
+	}
+	return behind.DropCheckpoint(s.key(key))
+}
+
 // Records implements [Store]: it gives those of the scope, with the keys that the store behind knows them by.
 func (s *scoped) Records() iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {

@@ -17,6 +17,7 @@ type Stats struct {
 	Tombstones int
 	Packed     int   // files of packed weights
 	PackedSize int64 // bytes of Packed
+	Unfinished int   // checkpoints
 	Pinned     int
 	Processes  int       // that have the store open, this one included
 	Oldest     time.Time // last use of the record that goes next; zero if there is none
@@ -42,7 +43,7 @@ func (d *Disk) Stats(ctx context.Context) (*Stats, error) {
 		return nil, err
 	}
 	st.Bytes, st.Records, st.Blobs, st.Memos, st.Tombstones = s.size, len(s.records), len(s.blobs), len(s.memos), len(s.tombs)
-	st.Packed = len(s.packed)
+	st.Packed, st.Unfinished = len(s.packed), len(s.checkpoints)
 	for _, p := range s.packed {
 		st.PackedSize += p.info.Size()
 	}

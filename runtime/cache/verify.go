@@ -12,7 +12,7 @@ import (
 // Damage is something that is not what was written.
 type Damage struct {
 	Miss    *Miss
-	Removed bool // a corrupt blob that was deleted
+	Removed bool // a corrupt blob or checkpoint that was deleted
 }
 
 // Verification is what VerifyAll found.
@@ -21,9 +21,11 @@ type Verification struct {
 	Blobs   int // hashed
 	Bytes   int64
 	Damaged []Damage
+
+	Checkpoints int // looked at
 }
 
-// VerifyAll reads every record and hashes every blob. Corrupt blobs are deleted
+// VerifyAll reads every record and checkpoint and hashes every blob. Corrupt blobs and checkpoints are deleted
 // unless the store is open for reading only; GC then takes the records.
 func (d *Disk) VerifyAll(ctx context.Context) (*Verification, error) {
 	v := new(Verification)
@@ -57,7 +59,7 @@ func (d *Disk) VerifyAll(ctx context.Context) (*Verification, error) {
 			v.Damaged = append(v.Damaged, Damage{Miss: miss})
 		}
 	}
-	return v, ctx.Err()
+	return v, d.verifyCheckpoints(ctx, v)
 }
 
 // verifyBlob hashes a blob without holding it in memory.
