@@ -37,3 +37,19 @@ func benchmarkGet(b *testing.B, readOnly bool) {
 		i++
 	}
 }
+
+// BenchmarkCheckpoint keeps what the loop of a picture of 1024x1024 carries.
+func BenchmarkCheckpoint(b *testing.B) {
+	d, err := Open(b.TempDir(), Options{Cap: -1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	c := sample(1).checkpoint(5)
+	c.State = make([]byte, 128*128*4*4)
+	for b.Loop() {
+		if err := d.PutCheckpoint(b.Context(), c); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
