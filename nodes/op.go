@@ -110,8 +110,9 @@ type Env struct {
 
 // Steps follows a loop: digests of steps, previews and checkpoints hang on it.
 type Steps interface {
-	// Resume gives the step after which the loop goes on, and what it carries there; 0 for a loop that begins at its beginning.
-	Resume() (step int, state map[string]Tensor)
+	// Resume is called before a loop of total steps, once or more, with the shapes of what it carries. It gives the step after which the loop goes
+	// on, and what it carries there; 0 for a loop that begins at its beginning.
+	Resume(total int, carries map[string][]int) (step int, state map[string]Tensor)
 	// Done is called after each step, counted from 1, from the goroutine that runs the node. state copies what the loop carries.
 	Done(step int, state func() map[string]Tensor) error
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/seed-8af8f8e1/flow/nodes"
 	"github.com/seed-8af8f8e1/flow/runtime/cache"
@@ -27,6 +28,8 @@ type Options struct {
 	Release string
 	// Lock is the SHA-256 in hex of the lock that the run was held to, which pictures name; empty for none.
 	Lock string
+	// Checkpoint is how often a loop keeps its state in the store, so that a run that is killed goes on from there; 0 for never.
+	Checkpoint time.Duration
 	// Follow, where it is not nil, is given what a step's loop carries after each of its steps, counted from 1.
 	Follow func(s *plan.Step, step int, state map[string]nodes.Tensor)
 }
@@ -90,7 +93,7 @@ func (w *Workflow) Run(ctx context.Context) (*sched.Result, error) {
 }
 
 func (w *Workflow) run(ctx context.Context, write func(plan.Output, nodes.Value, []sched.Made) (string, error)) *sched.Result {
-	return sched.Run(ctx, w.Plan, sched.Options{Store: w.opt.Store, Memory: w.opt.Memory, Env: w.opt.Env, Sink: w.opt.Sink, Write: write, Follow: w.opt.Follow})
+	return sched.Run(ctx, w.Plan, sched.Options{Store: w.opt.Store, Memory: w.opt.Memory, Env: w.opt.Env, Sink: w.opt.Sink, Write: write, Follow: w.opt.Follow, Checkpoint: w.opt.Checkpoint})
 }
 
 // Collect runs the workflow and gives the values of its outputs by name, writing no file.

@@ -28,14 +28,14 @@ func (op *denoise) batch(env *nodes.Env, s *denoiseSetup, c nodes.Meta, one cost
 
 // RunBatch implements nodes.Batcher. Steps that go on from a place of their own run one after the other.
 func (op *denoise) RunBatch(ctx context.Context, envs []*nodes.Env, in []nodes.Inputs) ([]map[string]nodes.Value, error) {
-	if !fresh(envs) {
-		return op.eachAlone(ctx, envs, in)
-	}
 	latents := in[0].Stored["latents"].(*nodes.Tensors).List["latents"]
 	cond := in[0].Stored["conditioning"].(*nodes.Tensors).List
 	s, err := op.setup(envs[0], in[0].Live, latents.Shape, cond["context"].Shape, cond["pooled"].Shape)
 	if err != nil {
 		return nil, err
+	}
+	if !fresh(envs, op.steps, carriesOf(s.program)) {
+		return op.eachAlone(ctx, envs, in)
 	}
 	env := *envs[0]
 	env.Progress = func(done, total int) {
@@ -60,11 +60,11 @@ func (op *denoise) eachAlone(ctx context.Context, envs []*nodes.Env, in []nodes.
 	return out, nil
 }
 
-// fresh says that all loops begin at their beginning.
-func fresh(envs []*nodes.Env) bool {
+// fresh says that all loops, of so many steps with these carries, begin at their beginning.
+func fresh(envs []*nodes.Env, steps int, carries map[string][]int) bool {
 	for _, e := range envs {
 		if e.Steps != nil {
-			if step, _ := e.Steps.Resume(); step != 0 {
+			if step, _ := e.Steps.Resume(steps, carries); step != 0 {
 				return false
 			}
 		}
@@ -76,7 +76,7 @@ func fresh(envs []*nodes.Env) bool {
 type together struct{ envs []*nodes.Env }
 
 // Resume implements nodes.Steps.
-func (*together) Resume() (int, map[string]nodes.Tensor) { return 0, nil }
+func (*together) Resume(int, map[string][]int) (int, map[string]nodes.Tensor) { return 0, nil }
 
 // Done implements nodes.Steps.
 func (t *together) Done(step int, state func() map[string]nodes.Tensor) error {

@@ -36,14 +36,10 @@ func execute(ctx context.Context, env *nodes.Env, p *program.Program, src source
 	}()
 	opt := program.RunOptions{}
 	if steps > 0 {
-		env.Progress(0, steps)
 		if env.Steps != nil {
-			start, state := env.Steps.Resume()
-			opt.Start, opt.State = start, make(map[string]program.Tensor, len(state))
-			for name, t := range state {
-				opt.State[name] = program.Tensor{Shape: t.Shape, F: t.Data}
-			}
+			resume(env.Steps, p, steps, &opt)
 		}
+		env.Progress(opt.Start, steps)
 		opt.OnStep = func(done int, state func() map[string]program.Tensor) error {
 			env.Progress(done, steps)
 			if env.Steps == nil {
@@ -57,6 +53,24 @@ func execute(ctx context.Context, env *nodes.Env, p *program.Program, src source
 		opt.OnInstr = func(i int, _ func(program.ID) program.Tensor) { env.Progress(i+1, n) }
 	}
 	return exec.Run(ctx, declared, opt)
+}
+
+// resume asks where a loop goes on.
+func resume(s nodes.Steps, p *program.Program, steps int, opt *program.RunOptions) {
+	start, state := s.Resume(steps, carriesOf(p))
+	opt.Start, opt.State = start, make(map[string]program.Tensor, len(state))
+	for name, t := range state {
+		opt.State[name] = program.Tensor{Shape: t.Shape, F: t.Data}
+	}
+}
+
+// carriesOf are the shapes of what a program's loop carries.
+func carriesOf(p *program.Program) map[string][]int {
+	carries := make(map[string][]int, len(p.Carries))
+	for _, c := range p.Carries {
+		carries[c.Name] = p.Shape(c.Body)
+	}
+	return carries
 }
 
 // carried are the values that a loop carries, as those of nodes.

@@ -15,6 +15,7 @@ const (
 	RunStarted   Type = "run-started"   // Total: nodes
 	NodeHashing  Type = "node-hashing"  // Bytes: weights to hash before the key is known
 	NodeStarted  Type = "node-started"  // Total: units of progress, 0 for none
+	NodeResumed  Type = "node-resumed"  // an earlier run had done Done of Total units, and it goes on from there
 	NodeProgress Type = "node-progress" // Done of Total
 	NodeHit      Type = "node-hit"      // answered from the cache, or by another node: Reason
 	NodeDone     Type = "node-done"     // ran; Seconds

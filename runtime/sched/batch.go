@@ -205,7 +205,7 @@ func (r *run) lead(ctx context.Context, seats []*seat) bool {
 	took := r.opt.Now().Sub(start) / time.Duration(len(seats))
 	for i, s := range seats {
 		if err != nil {
-			s.c, s.err = work[i].c, interrupted(ctx, err)
+			s.c, s.err = work[i].c, work[i].cut(ctx, err)
 			continue
 		}
 		s.c, s.err = r.end(ctx, work[i], made[i], took)

@@ -20,6 +20,9 @@ type computed struct {
 	steps    []nodes.Digest
 	trace    string // of what the components are made that it read, in JSON
 	took     time.Duration
+	from     int           // the step of its loop that an earlier run had come to
+	before   time.Duration // that earlier runs have spent on these steps
+	loop     *follower
 	warnings []string
 }
 
@@ -44,7 +47,7 @@ func (r *run) compute(ctx context.Context, t *task, reason string) (*computed, e
 	start := r.opt.Now()
 	made, err := runOp(ctx, t.step, &w.env, in)
 	if err != nil {
-		return w.c, interrupted(ctx, err)
+		return w.c, w.cut(ctx, err)
 	}
 	return r.end(ctx, w, made, r.opt.Now().Sub(start))
 }
@@ -60,7 +63,11 @@ func (r *run) begin(t *task, reason string) *work {
 		r.emit(event.Event{Type: event.NodeProgress, Node: t.step.Name, Done: done, Total: total})
 	}
 	w.env.Warn = func(m string) { w.c.warnings = append(w.c.warnings, m) }
-	w.env.Steps = &follower{step: t.step, made: w.c, follow: r.opt.Follow}
+	w.c.loop = &follower{run: r, task: t, made: w.c}
+	if r.opt.Checkpoint > 0 {
+		w.c.loop.kept.store = cache.CheckpointsOf(r.opt.Store)
+	}
+	w.env.Steps = w.c.loop
 	return w
 }
 
@@ -80,6 +87,14 @@ func (r *run) end(ctx context.Context, w *work, made map[string]nodes.Value, too
 		r.emit(event.Event{Type: event.Warning, Node: w.t.step.Name, Message: m})
 	}
 	return w.c, nil
+}
+
+// cut says why a step came to nothing. Of a run that was stopped it keeps what its loop has come to.
+func (w *work) cut(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		w.c.loop.stop()
+	}
+	return interrupted(ctx, err)
 }
 
 // interrupted is the context's error where the run was stopped, whatever came of that.
@@ -180,12 +195,15 @@ func (r *run) keep(t *task, c *computed) {
 
 // store puts values and record; a failure costs a warning, never the picture.
 func (r *run) store(t *task, c *computed) {
-	rec := cache.Record{Key: t.key, Action: t.action, Created: r.opt.Now().UTC(), Duration: c.took, Warnings: c.warnings,
+	rec := cache.Record{Key: t.key, Action: t.action, Created: r.opt.Now().UTC(), Duration: c.before + c.took, Warnings: c.warnings,
 		Meta: map[string]string{"node": t.step.Node}}
 	if c.trace != "" {
 		rec.Meta[TraceMeta] = c.trace
 	}
 	recordSteps(&rec, c.steps)
+	if c.from > 0 {
+		rec.Meta[resumedMeta] = fmt.Sprintf("step %d of %d", c.from, c.loop.kept.total)
+	}
 	var blobs []cache.NewBlob
 	for _, p := range t.step.Kind.Outputs {
 		media, data, err := nodes.Encode(c.made[p.Name])
@@ -198,5 +216,10 @@ func (r *run) store(t *task, c *computed) {
 	// What is finished is stored even when the run is being stopped, if that is quick: the next run has it.
 	if _, err := r.opt.Store.Put(r.storing, rec, blobs); err != nil && r.storing.Err() == nil {
 		r.warnOnce("put", "the cache does not keep this run: %v", err)
+	} else if err == nil {
+		c.loop.kept.drop(t.key)
 	}
 }
+
+// resumedMeta is the name under which a record says that an earlier run had done the first steps of its loop.
+const resumedMeta = "resumed"

@@ -35,6 +35,7 @@ type StepResult struct {
 	Action  []byte // the action document that Key is of
 	Outputs map[string]nodes.Digest
 	Steps   []nodes.Digest // of what its loop carried after each step; nil where it has none, or the store does not know them
+	Resumed int            // the step of its loop after which it went on, where an earlier run had come to; 0 for none
 	Seconds float64
 	Err     error
 }
@@ -55,8 +56,10 @@ type Options struct {
 	Write func(o plan.Output, v nodes.Value, made []Made) (string, error)
 	// Follow, where it is not nil, is given what a step's loop carries after each of its steps, counted from 1.
 	Follow func(s *plan.Step, step int, state map[string]nodes.Tensor)
-	Memory int64            // bytes that the run may use; 0 for no limit. Steps run together where that fits
-	Now    func() time.Time // nil for time.Now
+	// Checkpoint is how often a loop's state is kept in the store, so that a run that is killed or stopped goes on from there; 0 for never.
+	Checkpoint time.Duration
+	Memory     int64            // bytes that the run may use; 0 for no limit. Steps run together where that fits
+	Now        func() time.Time // nil for time.Now
 }
 
 // Made is a step that an output came from: what was done, as its action document, and the key of that.
@@ -199,7 +202,7 @@ func (r *run) result(ctx context.Context, written []string) *Result {
 	}
 	for _, t := range r.order {
 		res.Steps = append(res.Steps, StepResult{Name: t.step.Name, State: t.ended(), Key: t.key, Action: t.action, Outputs: t.digests,
-			Steps: t.steps, Seconds: t.seconds, Err: t.err})
+			Steps: t.steps, Resumed: t.resumed, Seconds: t.seconds, Err: t.err})
 	}
 	for _, w := range written {
 		if w != "" {

@@ -23,7 +23,7 @@ func TestSteps(t *testing.T) {
 		return map[string]nodes.Tensor{"latents": {Shape: []int{1}, Data: []float32{float32(step)}}}
 	}
 	r.hooks[1] = func(_ context.Context, env *nodes.Env) error {
-		if step, _ := env.Steps.Resume(); step != 0 {
+		if step, _ := env.Steps.Resume(3, map[string][]int{"latents": {1}}); step != 0 {
 			t.Errorf("a loop goes on after step %d", step)
 		}
 		for i := 1; i <= 3; i++ {

@@ -31,6 +31,7 @@ type task struct {
 	digests map[string]nodes.Digest
 	steps   []nodes.Digest // of its loop
 	trace   string
+	resumed int // the step of it that an earlier run had come to
 	seconds float64
 	err     error
 	cause   string // the node whose failure is the first cause of this one's
@@ -155,7 +156,7 @@ func (r *run) attempt(ctx context.Context, t *task) (computed bool, err error) {
 	if err != nil {
 		return led, err
 	}
-	t.state, t.made, t.digests, t.steps, t.trace, t.seconds = Ran, c.made, c.digests, c.steps, c.trace, c.took.Seconds()
+	t.state, t.made, t.digests, t.steps, t.trace, t.resumed, t.seconds = Ran, c.made, c.digests, c.steps, c.trace, c.from, c.took.Seconds()
 	r.keep(t, c)
 	return led, nil
 }

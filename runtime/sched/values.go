@@ -63,7 +63,7 @@ func (r *run) rerun(ctx context.Context, t *task, reason string) error {
 			return fmt.Errorf("%s gave another %s than the record of the same action: the machine or the store is faulty; flow cache clear forgets the record", t.step.Name, p.Name)
 		}
 	}
-	t.made, t.steps, t.again, t.seconds = c.made, c.steps, true, c.took.Seconds()
+	t.made, t.steps, t.again, t.resumed, t.seconds = c.made, c.steps, true, c.from, c.took.Seconds()
 	r.keep(t, c)
 	return nil
 }
