@@ -99,6 +99,7 @@ func cacheLs(a *app) *cobra.Command {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", short(r.Key.String()), safetext.Line(kindOf(r.Action)), safetext.Line(r.Meta["node"]), humanize.Bytes(uint64(size)),
 				r.Created.Local().Format("2006-01-02 15:04"), took)
 		}
+		unfinished(w, d)
 		if err := w.Flush(); err != nil {
 			return err
 		}
@@ -107,6 +108,9 @@ func cacheLs(a *app) *cobra.Command {
 			return &exitError{exitRun, err.Error()}
 		}
 		fmt.Fprintf(a.out, "%d records, %s of %s in %s\n", s.Records, humanize.Bytes(uint64(s.Bytes)), humanize.Bytes(uint64(max(s.Cap, 0))), s.Dir)
+		if s.Unfinished > 0 {
+			fmt.Fprintf(a.out, "%d more that no run has finished; the next run goes on from there\n", s.Unfinished)
+		}
 		if s.Packed > 0 {
 			fmt.Fprintf(a.out, "%s of that are packed weights, in %d files\n", humanize.Bytes(uint64(s.PackedSize)), s.Packed)
 		}
@@ -119,7 +123,7 @@ func cacheShow(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show KEY",
 		Short: "Show a record: what was asked for and what was made",
-		Long:  "Shows the record whose key begins with KEY. --extract DIR writes its outputs there, as files that other programs open.",
+		Long:  "Shows the record whose key begins with KEY, or how far that has come which no run has finished. --extract DIR writes its outputs there, as files that other programs open.",
 		Args:  takes(1, 1, "one KEY"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			d, err := disk(true)
@@ -128,6 +132,9 @@ func cacheShow(a *app) *cobra.Command {
 			}
 			defer func() { _ = d.Close() }()
 			key, err := keyOf(d, args[0])
+			if c := checkpointOf(d, args[0]); err != nil && c != nil {
+				return a.json(c)
+			}
 			if err != nil {
 				return err
 			}
@@ -265,6 +272,9 @@ func (a *app) tidy(ctx context.Context, f func(context.Context, *cache.Disk) (*c
 		}
 	}
 	fmt.Fprintf(a.out, "%s %d records, %s; %s left\n", verb, len(r.Removed), humanize.Bytes(uint64(max(0, r.Before-r.After))), humanize.Bytes(uint64(max(0, r.After))))
+	if r.Checkpoints > 0 {
+		fmt.Fprintf(a.out, "%s %d states of what no run has finished\n", verb, r.Checkpoints)
+	}
 	if r.Packed > 0 {
 		fmt.Fprintf(a.out, "%s %d files of packed weights\n", verb, r.Packed)
 	}

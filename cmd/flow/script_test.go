@@ -87,7 +87,7 @@ func interrupts(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	c := exec.Command(args[0], args[1:]...)
 	c.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "FLOW_CACHE_DIR", "FLOW_MODELS"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "FLOW_CACHE_DIR", "FLOW_MODELS", "FLOW_CHECKPOINT"} {
 		c.Env = append(c.Env, name+"="+ts.Getenv(name))
 	}
 	var said bytes.Buffer

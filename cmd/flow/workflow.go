@@ -150,6 +150,10 @@ func (a *app) options(file string, f *workflowFlags) (flowruntime.Options, []spe
 	if err != nil {
 		return flowruntime.Options{}, nil, err
 	}
+	every, err := checkpoints()
+	if err != nil {
+		return flowruntime.Options{}, nil, err
+	}
 	overrides, diags := f.overrides()
 	roots := append([]string(nil), f.models...)
 	roots = append(roots, filepath.SplitList(os.Getenv("FLOW_MODELS"))...)
@@ -163,6 +167,9 @@ func (a *app) options(file string, f *workflowFlags) (flowruntime.Options, []spe
 		Store:  store,
 		Sink:   event.Discard,
 		Memory: limit,
+
+		Checkpoint: every,
+
 		Folder: filepath.Dir(file),
 	}, diags, nil
 }

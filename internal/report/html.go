@@ -135,8 +135,8 @@ func bar(s, most float64) template.HTML {
 	return template.HTML(fmt.Sprintf(`<svg class="bars" width="100" height="12" role="img"><rect x="0" y="1" width="%.1f" height="10" rx="2"/></svg>`, max(1, 100*s/most)))
 }
 
-// bars draws the times of steps, each with its title.
-func bars(steps []float64) template.HTML {
+// bars draws the times of steps, each with its title; before counts those that an earlier run had done.
+func bars(steps []float64, before int) template.HTML {
 	const height, gap = 72.0, 2.0
 	most := slices.Max(steps)
 	wide := min(28.0, max(5.0, 900/float64(len(steps))))
@@ -147,7 +147,7 @@ func bars(steps []float64) template.HTML {
 		if most > 0 {
 			h = max(1, height*s/most)
 		}
-		fmt.Fprintf(&b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>step %d: %s</title></rect>`, wide*float64(i), height-h, wide-gap, h, i+1, seconds(s))
+		fmt.Fprintf(&b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>step %d: %s</title></rect>`, wide*float64(i), height-h, wide-gap, h, before+i+1, seconds(s))
 	}
 	b.WriteString("</svg>")
 	return template.HTML(b.String())

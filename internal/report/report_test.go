@@ -10,6 +10,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/seed-8af8f8e1/flow/runtime/event"
 )
 
 // evil tries to be markup, a command, the end of a section, a cursor movement and a turn of direction.
@@ -179,6 +182,30 @@ func TestPreviews(t *testing.T) {
 		got := at(small, place[0], place[1])
 		if apart(got.R, want.R) > 1 || apart(got.G, want.G) > 1 || apart(got.B, want.B) > 1 {
 			t.Errorf("%v is %v, want %v", place, got, want)
+		}
+	}
+}
+
+// A loop that went on from an earlier run has the steps of this one, under their own numbers.
+func TestResumedSteps(t *testing.T) {
+	r := &Run{Name: "x"}
+	now := time.Unix(1000, 0)
+	emit := func(what event.Type, done int) {
+		r.Emit(event.Event{Type: what, Node: "latents", Done: done, Total: 50, Time: now})
+		now = now.Add(2 * time.Second)
+	}
+	emit(event.NodeStarted, 0)
+	emit(event.NodeResumed, 48)
+	emit(event.NodeProgress, 48)
+	emit(event.NodeProgress, 49)
+	emit(event.NodeProgress, 50)
+	var b bytes.Buffer
+	if err := (&Page{Runs: []*Run{r}}).HTML(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"resumed at step 48: 2 steps, median 2.0 s", "<title>step 49: 2.0 s</title>", "<title>step 50: 2.0 s</title>"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q", want)
 		}
 	}
 }

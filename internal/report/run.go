@@ -53,6 +53,7 @@ type Node struct {
 	Seconds                        float64
 	Peak                           int64     // planned bytes; 0 where that is not known
 	Steps                          []float64 // seconds of each step of its loop
+	Resumed                        int       // steps of it that an earlier run had done
 	Previews                       []Preview
 	started, last                  time.Time
 	total                          int
@@ -112,10 +113,13 @@ func (r *Run) Emit(e event.Event) {
 	case event.NodeStarted:
 		n := r.node(e.Node)
 		n.State, n.Key, n.Reason, n.started, n.last, n.total = stateRan, e.Key, e.Reason, e.Time, e.Time, e.Total
-		n.Steps = nil
+		n.Steps, n.Resumed = nil, 0
+	case event.NodeResumed:
+		n := r.node(e.Node)
+		n.Resumed, n.last = e.Done, e.Time
 	case event.NodeProgress:
 		n := r.node(e.Node)
-		if n.total > 0 && e.Done > 0 {
+		if n.total > 0 && e.Done > n.Resumed {
 			n.Steps = append(n.Steps, e.Time.Sub(n.last).Seconds())
 		}
 		n.last = e.Time

@@ -40,7 +40,7 @@ func (o *Options) judge(t *Test, p *plan.Plan, root *os.Root, values map[string]
 		}
 		l := loop(p, up)
 		different := x.Want != nil && x.Want.Digest() != x.Got.Digest()
-		if l != nil && run.kept[l.Name] == nil && (different || x.State != Pass && o.Mode != Compare) {
+		if l != nil && !run.whole(l) && (different || x.State != Pass && o.Mode != Compare) {
 			if run, err = again(); err != nil {
 				return err
 			}

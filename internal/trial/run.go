@@ -183,6 +183,16 @@ func newCapture(opt *flowruntime.Options) *capture {
 	return r
 }
 
+// whole says whether all steps of a loop that a golden keeps were seen: neither the cache nor an earlier run has made some of them.
+func (r *capture) whole(loop *plan.Step) bool {
+	for _, step := range golden.Keep(loop.Plan.Steps) {
+		if r.kept[loop.Name][step] == nil {
+			return false
+		}
+	}
+	return true
+}
+
 // describe notes what was planned.
 func (t *Test) describe(p *plan.Plan) {
 	t.Plan, t.Class, t.Edition = p, nodes.Class(p.Precision), p.Edition

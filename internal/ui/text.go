@@ -32,6 +32,7 @@ type Text struct {
 type progress struct {
 	kind        string
 	done, total int
+	from        int // units that an earlier run had done
 	started     time.Time
 	first       time.Time // when the first unit was done
 	reported    time.Time
@@ -61,6 +62,11 @@ func (t *Text) Emit(e event.Event) {
 		if e.Bytes > 64<<20 {
 			t.line("%-10s hashing %s of weights, once", safetext.Line(e.Node), humanize.IBytes(uint64(e.Bytes)))
 		}
+	case event.NodeResumed:
+		if p := t.active[e.Node]; p != nil {
+			p.from = e.Done
+		}
+		t.line("%-10s resumed at step %d of %d", safetext.Line(e.Node), e.Done, e.Total)
 	case event.NodeProgress:
 		t.progress(e)
 	case event.NodeHit:
@@ -95,7 +101,7 @@ func (t *Text) progress(e event.Event) {
 	}
 	p.done, p.total = e.Done, e.Total
 	now := t.now()
-	if p.done == 1 && p.first.IsZero() {
+	if p.done == p.from+1 && p.first.IsZero() {
 		p.first = now
 	}
 	if t.live {
@@ -115,8 +121,8 @@ func (p *progress) describe(node string, now time.Time) string {
 		return s + " " + seconds(now.Sub(p.started).Seconds())
 	}
 	s += fmt.Sprintf(" %d/%d", p.done, p.total)
-	if p.done > 1 && !p.first.IsZero() {
-		per := now.Sub(p.first).Seconds() / float64(p.done-1)
+	if p.done > p.from+1 && !p.first.IsZero() {
+		per := now.Sub(p.first).Seconds() / float64(p.done-p.from-1)
 		if per > 0 {
 			s += fmt.Sprintf("  %s  %s left", rate(per), seconds(per*float64(p.total-p.done)))
 		}

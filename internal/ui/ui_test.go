@@ -61,6 +61,24 @@ func TestHostileNamesDoNotMoveTheCursor(t *testing.T) {
 	}
 }
 
+// A loop that goes on says where, and its rate is that of the steps that this run makes.
+func TestResumed(t *testing.T) {
+	var b bytes.Buffer
+	x := NewText(&b, nil)
+	now := time.Unix(1000, 0)
+	x.now = func() time.Time { return now }
+	x.Emit(event.Event{Type: event.NodeStarted, Node: "latents", Total: 50})
+	x.Emit(event.Event{Type: event.NodeResumed, Node: "latents", Done: 23, Total: 50})
+	x.Emit(event.Event{Type: event.NodeProgress, Node: "latents", Done: 23, Total: 50})
+	for i := 24; i <= 30; i++ {
+		now = now.Add(2 * time.Second)
+		x.Emit(event.Event{Type: event.NodeProgress, Node: "latents", Done: i, Total: 50})
+	}
+	if want := "latents    resumed at step 23 of 50\nlatents    28/50  2.0 s each  44.0s left\n"; b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+}
+
 func TestJSONLines(t *testing.T) {
 	var b bytes.Buffer
 	j := NewJSON(&b)
