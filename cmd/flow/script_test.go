@@ -79,7 +79,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// interrupts COMMAND... sends an interrupt at the second step of the node "latents". It must end within a
+// interrupts COMMAND... sends an interrupt at the second step of the node "latents", or of a cell's. It must end within a
 // second, with code 130.
 func interrupts(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
@@ -100,7 +100,7 @@ func interrupts(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(c.Start())
 	var sent time.Time
 	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if strings.Contains(lines.Text(), `"node-progress","node":"latents","done":2`) && sent.IsZero() {
+		if strings.Contains(lines.Text(), `"node-progress","node":"latents`) && strings.Contains(lines.Text(), `"done":2`) && sent.IsZero() {
 			sent = time.Now()
 			ts.Check(c.Process.Signal(os.Interrupt))
 		}
