@@ -1,6 +1,6 @@
 """Races flow against diffusers (as installed and with MKL on its Intel path), OpenVINO and stable-diffusion.cpp on the same files:
 
-    python race.py MODEL WORK [--rows unet-512,vae-1024] [--pairs 7] [--others 3] [--threads 2] [--json FILE]
+    python race.py MODEL WORK [--rows unet-512,vae-1024] [--peers openvino:fp32] [--pairs 7] [--others 3] [--threads 2] [--json FILE]
 
 MODEL is made by internal/tools/goldens/fullsize.py. WORK holds what is made once for peers (docs/bench/README.md says how); a peer that is not there is left out
 with a line that says so. In each row flow and one peer at a time have their model loaded and take turns; a first run of each does not count. The quickest
@@ -43,10 +43,10 @@ def pairs(flow, peer, count, best):
     return got
 
 
-def race(stable, name, options):
-    """The results of a row, one for each peer."""
+def race(stable, name, options, save):
+    """The results of a row, one for each peer; save(results) is called after each."""
     row, results, least = ROWS[name], [], float("inf")
-    for spec in row["peers"]:
+    for spec in options.peers.split(",") if options.peers else row["peers"]:
         kind, precision = spec.split(":")
         title = f"{NAMES[kind]} {precision}"
         say(f"{row['title']}: {title}")
@@ -56,6 +56,7 @@ def race(stable, name, options):
                 results.append({"row": name, "title": row["title"], "peer": title, "pairs": got, "peer_peak": peer.peak, "flow_peak": flow.peak,
                                 "peer_load": peer.about["load_seconds"], "versions": peer.about["versions"]})
                 least = min(least, statistics.median([p["seconds"] for p, _ in got]))
+                save(results)
         except Missing as why:
             say(f"  left out: {why}")
         except RuntimeError as why:
@@ -117,11 +118,12 @@ def main():
     parser.add_argument("model", type=pathlib.Path)
     parser.add_argument("work", type=pathlib.Path)
     parser.add_argument("--rows", default=",".join([*ROWS, *ALONE]), help="of " + ", ".join([*ROWS, *ALONE]))
+    parser.add_argument("--peers", help="these instead of a row's own, such as openvino:fp32,preload:fp32 where a processor has no bf16")
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--others", type=int, default=3)
     parser.add_argument("--sdcpp", type=int, default=1, help="runs of stable-diffusion.cpp")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=pathlib.Path, help="write every sample to this file")
+    parser.add_argument("--json", type=pathlib.Path, help="write every sample to this file, after each race")
     options = parser.parse_args()
     rows = options.rows.split(",")
     for name in rows:
@@ -135,17 +137,21 @@ def main():
         document["memory"] = memory(whole, options)
     if "start" in rows:
         document["start"] = start(whole)
+
+    def save(more):
+        if options.json:
+            options.json.write_text(json.dumps(document | {"races": document["races"] + more}, indent=1) + "\n")
+
     for name in rows:
         if name in ROWS:
-            document["races"] += race(stable, name, options)
+            document["races"] += race(stable, name, options, save)
     if "sdcpp" in rows:
         document["sdcpp"] = sdcpp(stable, options)
     document["versions"] = versions(document["races"], stable)
     table(document["races"])
     say("\n" + ", ".join(f"{name} {version}" for name, version in document["versions"].items()))
     say(machine())
-    if options.json:
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
+    save([])
 
 
 if __name__ == "__main__":
