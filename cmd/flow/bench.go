@@ -144,6 +144,9 @@ func (f *benchFlags) options() (bench.Options, error) {
 	if slices.Contains(f.only, bench.Jobs) && f.model == "" {
 		return opt, fmt.Errorf("--only %s needs a --model", bench.Jobs)
 	}
+	if slices.Contains(f.only, bench.Parts) && !slices.Contains(f.only, bench.Jobs) {
+		return opt, fmt.Errorf("--only %s needs %s, too: it says where their time goes", bench.Parts, bench.Jobs)
+	}
 	if f.steps == 0 {
 		opt.Steps = f.repeat + 1
 	}

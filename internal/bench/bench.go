@@ -62,7 +62,7 @@ func Run(ctx context.Context, opt Options) (*Report, error) {
 	for _, g := range []struct {
 		name string
 		run  func() error
-	}{{Limits, r.limits}, {Ops, r.operations}, {Jobs, r.jobs}} {
+	}{{Limits, r.limits}, {Ops, r.operations}, {Jobs, r.jobs}} { // jobs measure parts, too
 		if !slices.Contains(opt.Groups, g.name) {
 			continue
 		}

@@ -259,10 +259,10 @@ func TestPatience(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &runner{Options: Options{Progress: func(string, int, int) {}}, ctx: context.Background()}
-	if took, _, err := r.loop("test", p, exec, Inputs(p), 1); len(took) != 1 || !errors.Is(err, errEnough) {
+	if took, _, err := r.loop("test", p, exec, Inputs(p), 1, nil); len(took) != 1 || !errors.Is(err, errEnough) {
 		t.Errorf("%d steps, %v", len(took), err)
 	}
-	if took, finite, err := r.loop("test", p, exec, Inputs(p), 0); len(took) != 5 || !finite || err != nil {
+	if took, finite, err := r.loop("test", p, exec, Inputs(p), 0, nil); len(took) != 5 || !finite || err != nil {
 		t.Errorf("%d steps, finite %v, %v", len(took), finite, err)
 	}
 }

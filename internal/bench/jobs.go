@@ -97,7 +97,8 @@ func (r *runner) job(j job) error {
 		return err
 	}
 	defer func() { _ = exec.Close() }()
-	took, finite, err := r.times(j, exec)
+	parts := r.newParts(j)
+	took, finite, err := r.times(j, exec, parts)
 	if err != nil {
 		return err
 	}
@@ -112,6 +113,7 @@ func (r *runner) job(j job) error {
 	if len(took) > 1 {
 		row.Name, row.Seconds = j.name, took[1:]
 		r.report.add(row)
+		parts.report(r)
 	}
 	return nil
 }
@@ -124,22 +126,26 @@ func join(a, b string) string {
 }
 
 // times gives the seconds of each step of a loop or of each run of a program without one.
-func (r *runner) times(j job, exec program.Exec) (took []float64, finite bool, err error) {
+func (r *runner) times(j job, exec program.Exec, parts *parts) (took []float64, finite bool, err error) {
 	in := Inputs(j.program)
 	if j.program.Steps > 0 {
-		return r.loop(j.name, j.program, exec, in, 0)
+		return r.loop(j.name, j.program, exec, in, 0, parts)
 	}
 	total := len(j.program.Instrs) * (r.Repeat + 1)
 	for i := range r.Repeat + 1 {
 		start, done := time.Now(), i*len(j.program.Instrs)
-		out, err := exec.Run(r.ctx, in, program.RunOptions{OnInstr: func(int, func(program.ID) program.Tensor) {
+		parts.begin()
+		out, err := exec.Run(r.ctx, in, program.RunOptions{OnInstr: func(i int, _ func(program.ID) program.Tensor) {
+			parts.end(i)
 			done++
 			r.Progress(j.name, done, total)
+			parts.begin()
 		}})
 		if err != nil {
 			return nil, false, err
 		}
 		took = append(took, seconds(time.Since(start)))
+		parts.next()
 		finite = allFinite(out)
 	}
 	return took, finite, nil

@@ -145,7 +145,7 @@ func (r *runner) operation(op operation) error {
 			return err
 		})
 	} else {
-		row.Seconds, _, err = r.loop(op.name, p, exec, in, patience)
+		row.Seconds, _, err = r.loop(op.name, p, exec, in, patience, nil)
 		if len(row.Seconds) == 1 {
 			row.Note = "measured once, with the packing of weights"
 		}
@@ -160,7 +160,7 @@ func (r *runner) operation(op operation) error {
 
 // loop runs a program with a loop and gives the seconds of each step, the first with what runs once, and whether the results are finite.
 // After the time that is given, if any, it ends with errEnough.
-func (r *runner) loop(name string, p *program.Program, exec program.Exec, in map[string]program.Tensor, most time.Duration) (took []float64, finite bool, err error) {
+func (r *runner) loop(name string, p *program.Program, exec program.Exec, in map[string]program.Tensor, most time.Duration, parts *parts) (took []float64, finite bool, err error) {
 	total := 0
 	for i := range p.Instrs {
 		if p.Instrs[i].Stage == program.Each {
@@ -172,13 +172,16 @@ func (r *runner) loop(name string, p *program.Program, exec program.Exec, in map
 	done, start := 0, time.Now()
 	last := start
 	out, err := exec.Run(r.ctx, in, program.RunOptions{
-		OnInstr: func(int, func(program.ID) program.Tensor) {
+		OnInstr: func(i int, _ func(program.ID) program.Tensor) {
+			parts.end(i)
 			done++
 			r.Progress(name, done, total)
+			parts.begin()
 		},
 		OnStep: func(int, func() map[string]program.Tensor) error {
 			took = append(took, seconds(time.Since(last)))
 			last = time.Now()
+			parts.next()
 			if most > 0 && last.Sub(start) > most {
 				return errEnough
 			}

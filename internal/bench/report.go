@@ -18,10 +18,11 @@ const (
 	Limits = "limits" // what the machine can do
 	Ops    = "ops"    // one operation
 	Jobs   = "jobs"   // a part of a model
+	Parts  = "parts"  // what the time of a job went into, by sort of operation
 )
 
 // Groups lists the groups in the order in which they are measured.
-var Groups = []string{Limits, Ops, Jobs}
+var Groups = []string{Limits, Ops, Jobs, Parts}
 
 // Units of work.
 const (

@@ -12,6 +12,7 @@ var titles = map[string]string{
 	Limits: "limits of this machine",
 	Ops:    "operations",
 	Jobs:   "parts of the model",
+	Parts:  "where their time goes, a run or a step",
 }
 
 // Table writes a report as text: a median with the least and the greatest of its runs.

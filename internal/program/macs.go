@@ -5,7 +5,7 @@ func MACs(p *Program) int64 {
 	var total int64
 	for i := range p.Instrs {
 		in := &p.Instrs[i]
-		n := instrMACs(p, in)
+		n := InstrMACs(p, in)
 		if in.Stage == Each {
 			n *= int64(p.Steps)
 		}
@@ -14,7 +14,8 @@ func MACs(p *Program) int64 {
 	return total
 }
 
-func instrMACs(p *Program, in *Instr) int64 {
+// InstrMACs counts those of one run of an instruction.
+func InstrMACs(p *Program, in *Instr) int64 {
 	switch op := in.Op.(type) {
 	case *Product:
 		var terms int64
@@ -29,7 +30,7 @@ func instrMACs(p *Program, in *Instr) int64 {
 	case *Chain:
 		var n int64
 		for i := range op.Body {
-			n += instrMACs(p, &op.Body[i])
+			n += InstrMACs(p, &op.Body[i])
 		}
 		return n
 	case *Attention:
