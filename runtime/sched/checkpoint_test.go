@@ -44,7 +44,9 @@ func (l *loop) run(ctx context.Context, env *nodes.Env) error {
 			return err
 		}
 		sum, last = sum+float32(i)*(1+last), float32(i)
+		l.rig.mu.Lock()
 		l.rig.now = l.rig.now.Add(time.Second)
+		l.rig.mu.Unlock()
 		l.steps = append(l.steps, i)
 		if i == l.at && l.what != nil {
 			if err := l.what(); err != nil {

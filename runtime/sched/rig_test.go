@@ -206,8 +206,15 @@ func (r *rig) reset() {
 	r.sink = event.Recorder{}
 }
 
+// clock is the time, which nodes may set.
+func (r *rig) clock() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now
+}
+
 func (r *rig) options() Options {
-	return Options{Store: r.store, Sink: &r.sink, Now: func() time.Time { return r.now }, Write: func(o plan.Output, v nodes.Value, _ []Made) (string, error) {
+	return Options{Store: r.store, Sink: &r.sink, Now: r.clock, Write: func(o plan.Output, v nodes.Value, _ []Made) (string, error) {
 		m := v.(*nodes.Image)
 		if r.write != nil {
 			if err := r.write(o.Name); err != nil {
