@@ -39,16 +39,17 @@ func (e *Executor) Tier() string { return e.tier.Name }
 // Compile implements program.Executor. Vectors (biases, gains) are widened now;
 // matrices stay where they are.
 func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exec, error) {
-	weights, err := program.BindWeights(p, opt.Weights)
+	postponed := e.postponed(p, opt.Weights)
+	weights, err := program.BindWeightsBut(p, opt.Weights, postponed)
 	if err != nil {
 		return nil, err
 	}
 	x := e.exec(p, opt.Threads)
+	x.postponed = postponed
 	for id, w := range weights {
-		if w.Data == nil {
-			continue
+		if w.Data != nil || postponed[program.ID(id)] {
+			x.weights[id] = weightOf(w)
 		}
-		x.weights[id] = weightOf(w)
 	}
 	x.pool.guard = func(f func() error) error { return f() }
 	if opt.Weights != nil {
@@ -65,7 +66,7 @@ func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exe
 		x.content = src
 		x.findPanels(e.packer)
 	}
-	return x, nil
+	return x, x.makePostponed(opt.Weights)
 }
 
 // exec is a program without weights.

@@ -14,11 +14,11 @@ const leastKept = 256 << 10
 // packTask is the packing of one segment's panels for later runs.
 type packTask struct {
 	id      panels.ID
-	name    string // of the weight
-	w       kernel.Weight
-	offset  int // first channel
-	c       int // channels
-	n       int // outputs
+	name    string        // of the weight
+	w       kernel.Weight // without data where the content makes it
+	offset  int           // first channel
+	c       int           // channels
+	n       int           // outputs
 	content program.ContentSource
 	release func() // of the content
 }
@@ -31,13 +31,16 @@ func layout(offset, c, taps int) string {
 // keepable describes the panels of a segment; not ok where they cannot be kept.
 func (p *product) keepable(s *segment) (t packTask, ok bool) {
 	w := p.x.p.Value(p.in.In[s.W])
-	if !p.round || w.Origin != program.FromWeight || s.w.Data == nil || p.op.Epilogue.Gated && p.out.c%kernel.NR != 0 {
+	if !p.round || w.Origin != program.FromWeight || p.x.content == nil || p.op.Epilogue.Gated && p.out.c%kernel.NR != 0 {
 		return t, false
 	}
 	id, ok := p.x.content.Identity(w.Name)
 	taps := s.KH * s.KW
 	t = packTask{name: w.Name, w: s.w, offset: s.WOffset, c: s.x.c, n: p.sums, content: p.x.content,
 		id: panels.ID{Weight: id, Layout: layout(s.WOffset, s.x.c, taps), Blocks: (p.sums + kernel.NR - 1) / kernel.NR, Block: 4 * kernel.PanelLen(s.x.c, taps, true)}}
+	if made, is := p.x.content.(program.MadeSource); is && made.Made(w.Name) {
+		t.w.Data = nil // asked for when it is packed, not held until then
+	}
 	return t, ok && t.id.Blocks*t.id.Block >= leastKept
 }
 

@@ -79,12 +79,20 @@ type content struct {
 	kept    atomic.Int64
 	dropped atomic.Int64
 	changed error
+	made    map[string]bool // weights that are computed when they are asked for
+	asked   atomic.Int64    // how often one of them was
 }
 
-func (c *content) Weight(name string) (program.WeightData, error) { return c.list[name], nil }
-func (c *content) Guard(f func() error) error                     { return f() }
-func (c *content) Verify() error                                  { return c.changed }
-func (c *content) Drop(string)                                    { c.dropped.Add(1) }
+func (c *content) Weight(name string) (program.WeightData, error) {
+	if c.made[name] {
+		c.asked.Add(1)
+	}
+	return c.list[name], nil
+}
+func (c *content) Made(name string) bool      { return c.made[name] }
+func (c *content) Guard(f func() error) error { return f() }
+func (c *content) Verify() error              { return c.changed }
+func (c *content) Drop(string)                { c.dropped.Add(1) }
 func (c *content) Identity(name string) ([32]byte, bool) {
 	w := c.list[name]
 	return sha256.Sum256(append(fmt.Appendf(nil, "%s %v %v\n", name, w.Type, w.Shape), w.Data...)), name != "made for this run"

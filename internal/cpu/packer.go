@@ -164,6 +164,14 @@ func (k *packer) pack(t *packTask, rest *rester) error {
 	if k.Store.Has(t.id) {
 		return nil
 	}
+	if t.w.Data == nil {
+		w, err := t.content.Weight(t.name)
+		if err != nil {
+			return err
+		}
+		t.w = weightOf(w)
+		defer func() { t.w.Data = nil }()
+	}
 	scratch := make([]float32, kernel.PackScratch(t.w.Taps))
 	return t.content.Guard(func() error {
 		return k.Store.Make(rest.ctx, t.id, func(i int, dst []byte) error {

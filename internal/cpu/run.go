@@ -28,6 +28,7 @@ type exec struct {
 	panels    []*panels.Panels      // in use, by product
 	wanted    []packTask            // what an earlier run has not packed
 	lowMemory bool
+	postponed map[program.ID]bool // weights that are computed, and only where they are not packed
 
 	needs needs
 	kept  int64 // floats of panels that are kept from step to step

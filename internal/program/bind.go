@@ -25,11 +25,20 @@ func (e *BindError) Error() string {
 // indexed by ID; a shape may differ by trailing ones ([N,C] for [N,C,1,1]).
 // All missing and ill-shaped weights are one [*BindError].
 func BindWeights(p *Program, src WeightSource) ([]WeightData, error) {
+	return BindWeightsBut(p, src, nil)
+}
+
+// BindWeightsBut is [BindWeights] that does not ask for some weights; of these the result has type fp32, shape, and no data.
+func BindWeightsBut(p *Program, src WeightSource, but map[ID]bool) ([]WeightData, error) {
 	out := make([]WeightData, len(p.Values))
 	var problems []string
 	for _, ref := range p.Weights() {
 		if src == nil {
 			problems = append(problems, fmt.Sprintf("%q: there is no source of weights", ref.Name))
+			continue
+		}
+		if but[ref.ID] {
+			out[ref.ID] = WeightData{Shape: ref.Shape}
 			continue
 		}
 		w, err := src.Weight(ref.Name)

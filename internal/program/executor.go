@@ -44,6 +44,13 @@ type ContentSource interface {
 	Drop(name string)
 }
 
+// MadeSource is a ContentSource some of whose weights lie in no file: they are computed each time they are asked for.
+type MadeSource interface {
+	ContentSource
+	// Made says that of a weight.
+	Made(name string) bool
+}
+
 // WeightType is the element type of stored weights.
 type WeightType uint8
 

@@ -14,18 +14,19 @@ import (
 func AddLoRA() *nodes.Kind {
 	return &nodes.Kind{
 		Name: "add-lora", Version: 1,
-		Doc: "Adds a LoRA (Hu et al., 2021) to a model, in the formats of kohya's scripts, peft, diffusers and LyCORIS. Low-rank layers are computed beside the model's weights, which stay as they are.",
+		Doc: "Adds a LoRA (Hu et al., 2021) to a model, in the formats of kohya's scripts, peft, diffusers and LyCORIS. Low-rank layers are computed beside the model's weights, unless they are to be merged.",
 		Args: []nodes.Arg{
 			{Name: "model", Type: nodes.PortArg, Port: nodes.ModelType, Required: true, Doc: "The model that the LoRA is added to."},
 			{Name: "weights", Type: nodes.WeightsArg, Required: true, Doc: "The LoRA's file, declared under models."},
 			{Name: "scale", Type: nodes.FloatArg, Default: 1.0, Min: bound(-100), Max: bound(100), Doc: "How strongly it acts; its own strength, alpha / rank, comes on top."},
 			{Name: "attach", Type: nodes.EnumArg, Enum: []string{string(lora.ByName), string(lora.RefinersOrder)}, Default: string(lora.ByName),
 				Doc: "How its layers find the model's: by their names and with alpha / rank, or by order and shape and without, as Refiners' SDLoraManager does."},
+			{Name: "merge", Type: nodes.BoolArg, Default: false, Doc: "Whether low-rank layers are merged into the model's weights instead of being computed beside them: quicker steps after a longer start. It moves last bits."},
 			{Name: "unmatched", Type: nodes.EnumArg, Enum: []string{"error", "warn"}, Default: "error", Doc: "What a key that finds no layer is."},
 		},
 		Outputs: []nodes.Port{{Name: "model", Type: nodes.ModelType, Doc: "The model with the LoRA."}},
 		New: func(a *nodes.Args) (nodes.Op, error) {
-			return &addLoRA{path: a.File("weights").Path, opt: lora.Options{Scale: a.Float("scale"), Attach: lora.Attach(a.String("attach")),
+			return &addLoRA{path: a.File("weights").Path, opt: lora.Options{Scale: a.Float("scale"), Attach: lora.Attach(a.String("attach")), Merge: a.Bool("merge"),
 				LetPass: a.String("unmatched") == "warn"}}, nil
 		},
 	}

@@ -35,8 +35,14 @@ func open(t *testing.T, k *nodes.Kind, args map[string]any, in nodes.Live) *mode
 // addedLoRA opens an add-lora node on a model.
 func addedLoRA(t *testing.T, m *model, name string, scale float64) *model {
 	t.Helper()
+	return loraOn(t, m, name, scale, false)
+}
+
+// loraOn opens an add-lora node that merges or does not.
+func loraOn(t *testing.T, m *model, name string, scale float64, merge bool) *model {
+	t.Helper()
 	return open(t, AddLoRA(), map[string]any{"weights": nodes.File{Path: "../../examples/" + name + "/loras/" + name + ".safetensors"},
-		"scale": scale, "attach": "by-name", "unmatched": "error"}, m)
+		"scale": scale, "attach": "by-name", "merge": merge, "unmatched": "error"}, m)
 }
 
 func digests(t *testing.T, m *model, memo nodes.Memo) map[string]nodes.Digest {
@@ -69,6 +75,8 @@ func TestLoRADigests(t *testing.T) {
 		{"sci-fi at another scale", func() *model { return addedLoRA(t, base, "sci-fi", 0.5) }, text},
 		{"pixel-art", func() *model { return addedLoRA(t, base, "pixel-art", 1) }, map[string]bool{sdxl.UNet: true}},
 		{"both", func() *model { return addedLoRA(t, addedLoRA(t, base, "sci-fi", 1), "pixel-art", 1) }, text},
+		{"sci-fi merged", func() *model { return loraOn(t, base, "sci-fi", 1, true) }, text},
+		{"sci-fi merged, pixel-art beside", func() *model { return addedLoRA(t, loraOn(t, base, "sci-fi", 1, true), "pixel-art", 1) }, text},
 		{"both the other way round", func() *model { return addedLoRA(t, addedLoRA(t, base, "pixel-art", 1), "sci-fi", 1) }, text},
 	} {
 		m := c.make()
@@ -85,6 +93,9 @@ func TestLoRADigests(t *testing.T) {
 	}
 	if got := digests(t, addedLoRA(t, base, "sci-fi", 0), memo); !maps.Equal(got, plain) {
 		t.Error("a LoRA at scale 0 changes digests")
+	}
+	if got := digests(t, loraOn(t, base, "sci-fi", 0, true), memo); !maps.Equal(got, plain) {
+		t.Error("a LoRA merged at scale 0 changes digests")
 	}
 }
 
@@ -105,6 +116,51 @@ func TestLoRARescaled(t *testing.T) {
 		if _, unread, ok := second.Known(c, memo); !ok || unread != 0 {
 			t.Errorf("%s: %d bytes to read again", c, unread)
 		}
+	}
+}
+
+// TestMergedIdentity: what a LoRA is merged into is known by the weight and what is merged, and everything else as before.
+func TestMergedIdentity(t *testing.T) {
+	base := open(t, LoadModel(), map[string]any{"weights": nodes.File{Path: castleModel}}, nil)
+	defer func() { _ = base.Close() }()
+	memo := make(mapMemo)
+	identity := func(m *model, name string) [32]byte {
+		t.Helper()
+		src, err := m.weights(sdxl.UNet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := src.Identity(name); ok && len(memo) == 0 {
+			t.Errorf("%s is known before anything is hashed", name)
+		}
+		digests(t, m, memo)
+		id, ok := src.Identity(name)
+		if !ok {
+			t.Fatalf("%s has no identity", name)
+		}
+		return id
+	}
+	var touched string
+	for name := range addedLoRA(t, base, "sci-fi", 1).additions(sdxl.UNet) {
+		touched = max(touched, name)
+	}
+	seen := make(map[[32]byte]string)
+	for what, m := range map[string]*model{"plain": base, "merged": loraOn(t, base, "sci-fi", 1, true), "at another scale": loraOn(t, base, "sci-fi", 0.5, true),
+		"two": loraOn(t, loraOn(t, base, "sci-fi", 1, true), "pixel-art", 1, true), "two in another order": loraOn(t, loraOn(t, base, "pixel-art", 1, true), "sci-fi", 1, true)} {
+		id := identity(m, touched)
+		if other, dup := seen[id]; dup {
+			t.Errorf("%s and %s have one identity", what, other)
+		}
+		seen[id] = what
+		if identity(m, "unet/conv_in.weight") != identity(base, "unet/conv_in.weight") {
+			t.Errorf("%s: a weight that the LoRA leaves alone has another identity", what)
+		}
+	}
+	if identity(loraOn(t, base, "sci-fi", 1, true), touched) != identity(loraOn(t, base, "sci-fi", 1, true), touched) {
+		t.Error("one LoRA gives two identities")
+	}
+	if identity(addedLoRA(t, base, "sci-fi", 1), touched) != identity(base, touched) {
+		t.Error("a LoRA beside a weight changes the weight's identity")
 	}
 }
 

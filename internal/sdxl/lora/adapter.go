@@ -25,6 +25,8 @@ const (
 type Options struct {
 	Scale  float64
 	Attach Attach // by name where it is empty
+	// Merge merges low-rank layers into the weights as all other forms are, instead of computing them beside.
+	Merge bool
 	// LetPass leaves keys that find no layer aside instead of refusing the file.
 	LetPass bool
 }
@@ -40,7 +42,7 @@ type Adapter struct {
 type adapterPart struct {
 	weights *weights.Component // tensors "PATH.ROLE"
 	layers  []*applied
-	doc     weights.Document // strengths
+	docs    []weights.Document // what decides the result beside the tensors
 }
 
 // applied is a layer with its strength.
@@ -48,6 +50,7 @@ type applied struct {
 	*Target
 	strength float64 // scale * alpha / rank
 	scale    float64
+	merged   bool // into the weight, not beside it
 }
 
 // Apply matches an opened file with a model. The adapter takes the file over: [Adapter.Close] closes it.
@@ -59,7 +62,8 @@ func Apply(f *File, m Model, opt Options) (*Adapter, error) {
 	a := &Adapter{file: f, match: match, parts: make(map[string]*adapterPart)}
 	byComponent := make(map[string][]*applied)
 	for _, t := range match.Targets {
-		l := &applied{Target: t, strength: strength(opt.Scale, t.alpha, t.divide, t.root), scale: opt.Scale}
+		l := &applied{Target: t, strength: strength(opt.Scale, t.alpha, t.divide, t.root), scale: opt.Scale,
+			merged: opt.Merge || !t.Method.LowRank()}
 		if l.idle() {
 			continue
 		}
@@ -94,21 +98,38 @@ func (f *File) Match(m Model, opt Options) (*Match, error) {
 
 func newPart(f *File, component string, layers []*applied) (*adapterPart, error) {
 	sources := make(map[string]string)
-	strengths := make(map[string]string)
 	for _, l := range layers {
 		for r, key := range l.keys {
 			if r != alpha {
 				sources[l.path+"."+string(r)] = key
 			}
 		}
-		strengths[l.path] = strconv.FormatUint(math.Float64bits(l.strength), 16)
 	}
 	c, err := weights.Collect("lora "+component, f.file, sources)
 	if err != nil {
 		return nil, err
 	}
+	docs, err := documents(layers)
+	return &adapterPart{weights: c, layers: layers, docs: docs}, err
+}
+
+// documents are the strengths of layers, and which of those that would be beside their weights are merged.
+func documents(layers []*applied) ([]weights.Document, error) {
+	strengths := make(map[string]string)
+	var merged []string
+	for _, l := range layers {
+		strengths[l.path] = strconv.FormatUint(math.Float64bits(l.strength), 16)
+		if l.merged && l.Method.LowRank() {
+			merged = append(merged, l.path)
+		}
+	}
 	doc, err := weights.JSONDocument("strengths", strengths)
-	return &adapterPart{weights: c, layers: layers, doc: doc}, err
+	if err != nil || len(merged) == 0 {
+		return []weights.Document{doc}, err
+	}
+	slices.Sort(merged)
+	also, err := weights.JSONDocument("merged", merged)
+	return []weights.Document{doc, also}, err
 }
 
 // Match is how the file's layers lie on the model.
@@ -120,13 +141,13 @@ func (a *Adapter) Touches(component string) bool { return a.parts[component] != 
 // Digest identifies what the LoRA does to a component that it touches: tensors under the names of the model's layers, and strengths.
 func (a *Adapter) Digest(ctx context.Context, component string, memo weights.Memo) (weights.Digest, error) {
 	p := a.parts[component]
-	return p.weights.Digest(ctx, memo, p.doc)
+	return p.weights.Digest(ctx, memo, p.docs...)
 }
 
 // Known is the digest if that takes no reading; else the number of bytes to read.
 func (a *Adapter) Known(component string, memo weights.Memo) (d weights.Digest, unread int64, ok bool) {
 	p := a.parts[component]
-	return p.weights.Remembered(memo, p.doc)
+	return p.weights.Remembered(memo, p.docs...)
 }
 
 // Parts is what the digest of what it does to a component is made of.
@@ -144,7 +165,7 @@ func (a *Adapter) Join(s *Source, part, component string) {
 	s.Join(part, p.weights)
 	s.added[part] = true
 	for _, l := range p.layers {
-		s.merge(component, l, a.file)
+		s.merge(component, part, l, a.file)
 	}
 }
 
@@ -155,7 +176,7 @@ func (a *Adapter) Additions(part, component string) program.Patches {
 		return out
 	}
 	for _, l := range a.parts[component].layers {
-		if !l.Method.LowRank() {
+		if l.merged {
 			continue
 		}
 		factor := func(r role) program.Factor {
@@ -177,7 +198,7 @@ func (a *Adapter) Merged(component string) int64 {
 	var n int64
 	if p := a.parts[component]; p != nil {
 		for _, l := range p.layers {
-			if !l.Method.LowRank() {
+			if l.merged {
 				n += 4 * int64(size(l.weight))
 			}
 		}

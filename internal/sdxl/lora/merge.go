@@ -75,7 +75,7 @@ func (c change) delta(base []float64, shape []int) ([]float64, error) {
 	var out dense
 	var err error
 	switch c.Method {
-	case DoRA:
+	case LoRA, LoCon, DoRA:
 		out, err = c.lowRank()
 	case LoHa:
 		out, err = c.hadamard()

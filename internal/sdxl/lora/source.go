@@ -1,9 +1,13 @@
 package lora
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
+	"maps"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -20,6 +24,9 @@ type Source struct {
 	garbage atomic.Int64        // bytes that merging left behind since they were last collected
 }
 
+// mergedVersion is that of what merging computes: other bits are the next one.
+const mergedVersion = 1
+
 // mostGarbage bounds what merging leaves behind. The collector alone would let it grow to the size of all that is merged.
 const mostGarbage = 64 << 20
 
@@ -35,6 +42,7 @@ func (s *Source) collect(n int) {
 type change struct {
 	*applied
 	file *File
+	part string // under whose name the layer's tensors are in the source
 	bias bool
 }
 
@@ -44,13 +52,13 @@ func NewSource(b *weights.Bundle) *Source {
 }
 
 // merge enters what a layer merges into the weights of a component.
-func (s *Source) merge(component string, l *applied, f *File) {
+func (s *Source) merge(component, part string, l *applied, f *File) {
 	name := component + "/" + l.path
-	if !l.Method.LowRank() && (l.Method != Difference || l.keys[diff] != "") {
-		s.changes[name+".weight"] = append(s.changes[name+".weight"], change{l, f, false})
+	if l.merged && (l.Method != Difference || l.keys[diff] != "") {
+		s.changes[name+".weight"] = append(s.changes[name+".weight"], change{l, f, part, false})
 	}
 	if l.keys[diffBias] != "" || l.keys[biasUp] != "" {
-		s.changes[name+".bias"] = append(s.changes[name+".bias"], change{l, f, true})
+		s.changes[name+".bias"] = append(s.changes[name+".bias"], change{l, f, part, true})
 	}
 }
 
@@ -92,13 +100,36 @@ func (s *Source) Weight(name string) (program.WeightData, error) {
 	return program.WeightData{Type: program.WF32, Shape: w.Shape, Data: out}, nil
 }
 
-// Identity implements [program.ContentSource]. LoRAs' own tensors and what they are merged into have none: they are for this run.
+// Identity implements [program.ContentSource]. What changes are merged into is known by its parts; LoRAs' own tensors have no
+// identity: what is made of them is for this run.
 func (s *Source) Identity(name string) (id [32]byte, ok bool) {
-	if len(s.changes[name]) > 0 || s.added[name[:strings.IndexByte(name+"/", '/')]] {
+	if s.added[name[:strings.IndexByte(name+"/", '/')]] {
 		return id, false
 	}
-	return s.Bundle.Identity(name)
+	if id, ok = s.Bundle.Identity(name); !ok || len(s.changes[name]) == 0 {
+		return id, ok
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "merged %d\n%x\n", mergedVersion, id)
+	for _, c := range s.changes[name] {
+		fmt.Fprintf(h, "%s bias %v strength %x scale %x own %x\n", c.Method, c.bias, math.Float64bits(c.strength), math.Float64bits(c.scale),
+			math.Float64bits(strength(1, c.alpha, c.divide, c.root)))
+		for _, r := range slices.Sorted(maps.Keys(c.keys)) {
+			if r == alpha {
+				continue
+			}
+			of, ok := s.Bundle.Identity(c.part + "/" + c.path + "." + string(r))
+			if !ok {
+				return id, false
+			}
+			fmt.Fprintf(h, "%s %x\n", r, of)
+		}
+	}
+	return [32]byte(h.Sum(nil)), true
 }
+
+// Made implements [program.MadeSource].
+func (s *Source) Made(name string) bool { return len(s.changes[name]) > 0 }
 
 // Drop implements [program.ContentSource].
 func (s *Source) Drop(name string) {

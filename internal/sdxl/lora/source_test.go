@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/weights"
 )
 
@@ -25,5 +26,20 @@ func TestGarbage(t *testing.T) {
 	s.collect(half)
 	if n := forced() - before; n != 1 {
 		t.Errorf("collected %d times, want once", n)
+	}
+}
+
+// BenchmarkMerge merges a LoRA of rank 32 into a weight of 10240x1280 in fp16.
+func BenchmarkMerge(b *testing.B) {
+	const out, in, rank = 10240, 1280, 32
+	base, sum := make([]float64, out*in), make([]float64, out*in)
+	up, down := dense{out, rank, make([]float64, out*rank)}, dense{rank, in, make([]float64, rank*in)}
+	w := program.WeightData{Type: program.WF16, Shape: []int{out, in}, Data: make([]byte, 2*out*in)}
+	for b.Loop() {
+		widen(base, w)
+		delta := up.times(down)
+		for i, d := range delta.data {
+			sum[i] = base[i] + d
+		}
 	}
 }

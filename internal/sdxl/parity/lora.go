@@ -180,7 +180,7 @@ func (s *Suite) WithLoRAs(name string, factor float64) (out *Suite, done func(),
 	}
 	for one := range strings.SplitSeq(name, "+") {
 		file, scale, _ := strings.Cut(one, "@")
-		opt := lora.Options{}
+		opt := lora.Options{Merge: s.Merge}
 		if opt.Scale, err = strconv.ParseFloat(scale, 64); err != nil {
 			return nil, done, fmt.Errorf("scale of %s: %w", name, err)
 		}
@@ -280,6 +280,13 @@ func (s *Suite) loraLatents(ctx context.Context, name string, factor float64) ([
 func loraCases(model string) []Case {
 	tenth := Control{Mistake: "a tenth more scale", instead: func(ctx context.Context, s *Suite) ([]Row, error) { return s.AllLoRAs(ctx, 1.1) }}
 	cases := []Case{{"LoRAs", func(ctx context.Context, s *Suite) ([]Row, error) { return s.AllLoRAs(ctx, 1) }, []Control{tenth}}}
+	merged := func(s *Suite) *Suite {
+		with := *s
+		with.Merge = true
+		return &with
+	}
+	cases = append(cases, Case{"LoRAs, merged", func(ctx context.Context, s *Suite) ([]Row, error) { return merged(s).AllLoRAs(ctx, 1) }, []Control{
+		{Mistake: "a tenth more scale", instead: func(ctx context.Context, s *Suite) ([]Row, error) { return merged(s).AllLoRAs(ctx, 1.1) }}}})
 	if model != "castle" {
 		tenth.instead = func(ctx context.Context, s *Suite) ([]Row, error) { return s.AllLoRASamplings(ctx, 1.1) }
 		return append(cases, Case{"sampling with LoRAs", func(ctx context.Context, s *Suite) ([]Row, error) { return s.AllLoRASamplings(ctx, 1) }, []Control{tenth}})

@@ -133,3 +133,46 @@ func (s *Suite) prediction(t *testing.T) []float32 {
 	}
 	return out["prediction"].F
 }
+
+// TestLoRAMerged: merged into the weights or beside them, a LoRA does the same; several, some merged and some not, do too, in any order.
+func TestLoRAMerged(t *testing.T) {
+	const bound32, bound16 = 1e-5, 5e-2 // in bf16 the sum is rounded in place of its parts
+	for _, precision := range []program.Precision{program.F32, program.BF16} {
+		t.Run(precision.String(), func(t *testing.T) {
+			bound, control := bound32, 10*bound32
+			if precision == program.BF16 {
+				bound, control = bound16, 2*bound16
+			}
+			s := *suites(t)["oddball"]
+			s.Precision = precision
+			const name = "peft@0.7+kohya@1.3+locon-mid@0.9"
+			beside, done, err := s.WithLoRAs(name, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer done()
+			s.Merge = true
+			merged, done, err := s.WithLoRAs(name, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer done()
+			if n := len(merged.additions("unet")); n != 0 {
+				t.Fatalf("%d weights have something beside them", n)
+			}
+			want, mixed := beside.prediction(t), *merged
+			mixed.LoRAs = append(beside.LoRAs[1:2:2], merged.LoRAs[2], merged.LoRAs[0])
+			for what, with := range map[string]*Suite{"merged": merged, "the second beside, the others merged in another order": &mixed} {
+				d := Difference(with.prediction(t), want)
+				t.Logf("%s: %.2e (bound %.0e)", what, d, bound)
+				if d > bound || d == 0 {
+					t.Errorf("%s: the difference is %.3e", what, d)
+				}
+			}
+			mixed.LoRAs = mixed.LoRAs[:2]
+			if d := Difference(mixed.prediction(t), want); d < control {
+				t.Errorf("without one LoRA the difference is %.3e: the test would not see it", d)
+			}
+		})
+	}
+}

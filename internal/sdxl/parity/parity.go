@@ -49,6 +49,7 @@ type Suite struct {
 	// Observe, if it is set, is told of each run's duration, with what the comparisons took.
 	Observe func(exec program.Exec, took time.Duration)
 	LoRAs   []*lora.Adapter // on the model, in this order
+	Merge   bool            // those that [Suite.WithLoRAs] opens are merged into the weights
 }
 
 // Text compares all hidden states of both text encoders, the prompt's embedding and the pooled prompt.
