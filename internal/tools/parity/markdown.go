@@ -43,6 +43,7 @@ func (r *report) write(w io.Writer) error {
 			controls(&b, c.Controls)
 		}
 	}
+	r.tiers(&b)
 	r.loss(&b)
 	_, err := io.WriteString(w, b.String())
 	return err

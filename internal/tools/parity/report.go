@@ -23,6 +23,7 @@ type report struct {
 	Pictures []picture
 	Control  picture // what a mistake makes of the first
 	Loss     []loss  // of bf16
+	Tiers    []tierRow
 }
 
 // count is a comparison in which nothing may differ.
@@ -85,6 +86,9 @@ func measure(ctx context.Context, root string) (*report, error) {
 	if r.Control, err = against(ctx, root, render{precision: "fp32", seed: 42, height: 128, width: 128, guidance: controlGuidance}); err != nil {
 		return nil, err
 	}
+	if r.Tiers, err = onTiers(ctx, root); err != nil {
+		return nil, err
+	}
 	r.Loss, err = losses(ctx, root)
 	return r, err
 }
@@ -132,6 +136,7 @@ func (r *report) failed() error {
 		}
 	}
 	errs = append(errs, r.filesFailed()...)
+	errs = append(errs, r.tiersFailed()...)
 	for _, m := range r.Models {
 		for _, c := range m.Cases {
 			errs = append(errs, c.failed(m.Name)...)
