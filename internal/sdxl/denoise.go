@@ -53,7 +53,7 @@ func (d *Denoise) Program() *program.Program {
 
 	b.Loop(d.Steps)
 	x := b.Carry("latents", latents)
-	in.Latents, in.Timestep = d.double(b, x), b.StepRow(timesteps)
+	in.Latents, in.Timestep, in.Steps = d.double(b, x), timesteps, d.Steps
 	out := unet.Predict(b, d.UNet, in)
 	uncond := b.Slice(out.Prediction, 0, 0, d.Batch)
 	guided := uncond

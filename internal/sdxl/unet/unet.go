@@ -15,11 +15,12 @@ type ID = program.ID
 
 // Inputs of one evaluation.
 type Inputs struct {
-	Latents  ID // [B,H,W,in_channels]
-	Timestep ID // [1,1]
-	Context  ID // [B,T,cross_attention_dim]
-	Pooled   ID // [B,pooled width]; None without text-time embedding
-	TimeIDs  ID // [B,6]; None without text-time embedding
+	Latents  ID  // [B,H,W,in_channels]
+	Timestep ID  // [1,1]; in a loop the table of all steps, [Steps,1]
+	Steps    int // of the loop that this is built in; 0 for none
+	Context  ID  // [B,T,cross_attention_dim]
+	Pooled   ID  // [B,pooled width]; None without text-time embedding
+	TimeIDs  ID  // [B,6]; None without text-time embedding
 	Images   []ImagePrompt
 }
 
@@ -27,7 +28,7 @@ type Inputs struct {
 type builder struct {
 	*program.Builder
 	c       *config.UNet
-	emb     ID // activated embedding [B,4*channels]
+	time    times
 	context ID
 	prompts []ImagePrompt
 	sites   map[string]int // by path, the index in Sites
@@ -48,12 +49,12 @@ type Middle struct {
 
 // Predict builds one evaluation below the scope "unet/".
 func Predict(pb *program.Builder, c *config.UNet, in Inputs) (out Outputs) {
-	b := &builder{Builder: pb, c: c, context: in.Context, prompts: in.Images, sites: make(map[string]int)}
+	b := &builder{Builder: pb, c: c, time: times{steps: in.Steps, batch: pb.Dim(in.Latents, 0)}, context: in.Context, prompts: in.Images, sites: make(map[string]int)}
 	for i, s := range Sites(c) {
 		b.sites["unet/"+s.Path] = i
 	}
 	b.Scope("unet/", func() {
-		b.emb = b.Activate(c.Act, b.embedding(in))
+		b.time.emb = b.Activate(c.Act, b.embedding(in))
 		h := nn.Conv3x3(c.BlockChannels[0]).Apply(pb, "conv_in", in.Latents)
 		skips := []ID{h}
 		for i := range c.BlockChannels {
@@ -67,26 +68,6 @@ func Predict(pb *program.Builder, c *config.UNet, in Inputs) (out Outputs) {
 		out.Prediction = nn.Conv3x3(c.OutChannels).Apply(pb, "conv_out", h)
 	})
 	return out
-}
-
-// embedding is the timestep's embedding plus that of the pooled prompt and the time ids.
-func (b *builder) embedding(in Inputs) ID {
-	c := b.c
-	dim := 4 * c.BlockChannels[0]
-	batch := b.Dim(in.Latents, 0)
-	t := b.Sinusoid(in.Timestep, program.Sinusoid{Dim: c.BlockChannels[0], MaxPeriod: 10000, Shift: c.FreqShift, CosFirst: c.FlipSinToCos})
-	emb := b.Repeat(nn.TimestepMLP(b.Builder, "time_embedding", c.Act, t, dim), batch)
-	if c.AddTimeEmbedDim == 0 {
-		return emb
-	}
-	ids := b.Sinusoid(in.TimeIDs, program.Sinusoid{Dim: c.AddTimeEmbedDim, MaxPeriod: 10000, Shift: c.FreqShift, CosFirst: c.FlipSinToCos})
-	added := b.Concat(-1, in.Pooled, ids)
-	if got := b.Dim(added, -1); got != c.AddEmbedInput {
-		panic(&program.ShapeError{Scope: "unet/add_embedding", Msg: fmt.Sprintf(
-			"the pooled prompt and %d time ids make %d channels, the configuration says %d", b.Dim(in.TimeIDs, 1), got, c.AddEmbedInput)})
-	}
-	// diffusers gives add_embedding no act_fn: it is SiLU whatever the configuration says.
-	return b.Add(emb, nn.TimestepMLP(b.Builder, "add_embedding", program.SiLU, added, dim))
 }
 
 // down is one down block; it adds what the up blocks will read to skips.
@@ -145,7 +126,7 @@ func (b *builder) resnet(j, out int, xs ...ID) (y ID) {
 	b.Scope(fmt.Sprintf("resnets.%d", j), func() {
 		c := b.c
 		h := b.Activate(c.Act, nn.GroupNorm(b.Builder, "norm1", c.NormGroups, c.NormEps, xs...))
-		time := nn.Linear(b.Builder, "time_emb_proj", b.emb, out)
+		time := b.time.row(b.Builder, nn.Linear(b.Builder, "time_emb_proj", b.time.emb, out))
 		h = nn.Conv3x3(out).ApplyWith(b.Builder, "conv1", h, time, nil, nil)
 		h = b.Activate(c.Act, nn.GroupNorm(b.Builder, "norm2", c.NormGroups, c.NormEps, h))
 		in := 0
