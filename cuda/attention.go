@@ -39,19 +39,41 @@ func (x *exec) attention(in *program.Instr, op *program.Attention) []action {
 	job := x.attentionJob(in.In[0], in.In[1], op.Heads, op.Scale)
 	job.Y, job.V, job.Causal = uint64(x.at(in.Out[0])), uint64(x.at(in.In[2])), flag(op.Causal)
 	grid := driver.Dim{X: div(int(job.T), tileQueries), Y: op.Heads, Z: x.image(in.In[0]).b}
-	return []action{x.launch(byPrecision("attention", op.Prec), grid, driver.D1(block), x.table(job))}
+	launch := func(job attentionJob) action {
+		return x.launch(byPrecision("attention", op.Prec), grid, driver.D1(block), x.table(job))
+	}
+	list := []action{launch(job)}
+	n := program.Elems(x.p.Shape(in.Out[0]))
+	for _, s := range op.Second {
+		more := x.attentionJob(in.In[0], in.In[s.K], op.Heads, op.Scale)
+		more.Y, more.V = x.scratch(int64(n))[0], uint64(x.at(in.In[s.V]))
+		list = append(list, launch(more))
+		if s.Scale != 1 {
+			list = append(list, x.each("affine", n, 1, more.Y, more.Y, n, s.Scale, float32(0)))
+		}
+		list = append(list, x.each("add", n, 1, job.Y, job.Y, more.Y, n))
+	}
+	if op.Columns > 0 {
+		list = append(list, x.columnsOf(in, in.Out[1], op.Columns, op.Heads, op.Scale, op.Prec)...)
+	}
+	return list
 }
 
 // columns sums the attention that keys receive: each query's maximum and sum, each head's columns, their average.
 func (x *exec) columns(in *program.Instr, op *program.AttentionColumns) []action {
-	job := x.attentionJob(in.In[0], in.In[1], op.Heads, op.Scale)
-	b, t, s := x.image(in.In[0]).b, int(job.T), int(job.S)
-	memory := x.scratch(int64(b*op.Heads)*2*int64(t), int64(b*op.Heads)*int64(s))
+	return x.columnsOf(in, in.Out[0], x.image(in.In[0]).b, op.Heads, op.Scale, op.Prec)
+}
+
+// columnsOf is columns of the first b batch entries of the queries and keys of an instruction.
+func (x *exec) columnsOf(in *program.Instr, out program.ID, b, heads int, scale float64, prec program.Precision) []action {
+	job := x.attentionJob(in.In[0], in.In[1], heads, scale)
+	t, s := int(job.T), int(job.S)
+	memory := x.scratch(int64(b*heads)*2*int64(t), int64(b*heads)*int64(s))
 	tops, sums := job, job
 	tops.Y, sums.Y, sums.V = memory[0], memory[1], memory[0]
 	return []action{
-		x.launch(byPrecision("attention_tops", op.Prec), driver.Dim{X: div(t, tileQueries), Y: op.Heads, Z: b}, driver.D1(block), x.table(tops)),
-		x.launch(byPrecision("attention_sums", op.Prec), driver.Dim{X: div(s, tileKeys), Y: op.Heads, Z: b}, driver.D1(block), x.table(sums)),
-		x.each("attention_average", b*s, 1, x.at(in.Out[0]), memory[1], b*s, s, op.Heads),
+		x.launch(byPrecision("attention_tops", prec), driver.Dim{X: div(t, tileQueries), Y: heads, Z: b}, driver.D1(block), x.table(tops)),
+		x.launch(byPrecision("attention_sums", prec), driver.Dim{X: div(s, tileKeys), Y: heads, Z: b}, driver.D1(block), x.table(sums)),
+		x.each("attention_average", b*s, 1, x.at(out), memory[1], b*s, s, heads),
 	}
 }

@@ -36,3 +36,24 @@ func BenchmarkStep(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkFuseAttention times attention of SDXL's size in bf16 with what is made of the same queries, apart and in one: an image prompt of 16
+// tokens beside a prompt of 77, and the columns of the middle block's first entry.
+func BenchmarkFuseAttention(b *testing.B) {
+	for _, c := range []struct {
+		name               string
+		tokens, keys, wide int
+		heads              int
+	}{{"image prompt, 4096 tokens", 4096, 77, 640, 10}, {"image prompt, 1024 tokens", 1024, 77, 1280, 20}} {
+		p := program.NewBuilder("prompts", program.BF16)
+		q, k, v := p.Input("q", program.Float32, 2, c.tokens, c.wide), p.Input("k", program.Float32, 2, c.keys, c.wide), p.Input("v", program.Float32, 2, c.keys, c.wide)
+		ik, iv := p.Input("ik", program.Float32, 2, 16, c.wide), p.Input("iv", program.Float32, 2, 16, c.wide)
+		p.Output("y", p.Add(p.Attention(q, k, v, c.heads, 0.125, false), p.Affine(p.Attention(q, ik, iv, c.heads, 0.125, false), 0.6, 0)))
+		benchmarkFuse(b, c.name, p.Program(), nil)
+	}
+	p := program.NewBuilder("columns", program.BF16)
+	q, k, v := p.Input("q", program.Float32, 2, 1024, 1280), p.Input("k", program.Float32, 2, 1024, 1280), p.Input("v", program.Float32, 2, 1024, 1280)
+	p.Output("y", p.Attention(q, k, v, 20, 0.125, false))
+	p.Output("columns", p.AttentionColumns(p.Slice(q, 0, 0, 1), p.Slice(k, 0, 0, 1), 20, 0.125))
+	benchmarkFuse(b, "columns, 1024 tokens", p.Program(), nil)
+}

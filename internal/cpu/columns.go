@@ -21,6 +21,7 @@ type columns struct {
 	q, k                   image
 	out                    []float32
 
+	stride int         // of blocks in packed
 	packed []float32   // for each batch entry, head and block: panels [words][NR]
 	rows   [][]float32 // of each batch entry and head: for each query its maximum, then for each the reciprocal of its sum
 	sums   []float32   // [batch, head, keys]
@@ -37,8 +38,15 @@ type (
 )
 
 func (x *exec) newColumns(in *program.Instr, op *program.AttentionColumns) (*columns, needs) {
-	c := &columns{x: x, in: in, op: op, round: op.Prec == program.BF16, scale: float32(op.Scale * math.Log2E), dot: x.tier.F32}
-	c.q, c.k = x.shapeOf(in.In[0]), x.shapeOf(in.In[1])
+	c, n := x.columnsOf(x.shapeOf(in.In[0]), x.shapeOf(in.In[1]), op)
+	c.in, c.stride = in, c.keys*c.words
+	n.shared += c.q.b * op.Heads * c.blocks * c.stride
+	return c, n
+}
+
+// columnsOf prepares columns of queries and keys that are packed elsewhere, by [columns.stride].
+func (x *exec) columnsOf(q, k image, op *program.AttentionColumns) (*columns, needs) {
+	c := &columns{x: x, op: op, round: op.Prec == program.BF16, scale: float32(op.Scale * math.Log2E), dot: x.tier.F32, q: q, k: k}
 	c.d = c.q.c / op.Heads
 	c.words = kernel.Words(c.d, c.round)
 	if c.round {
@@ -49,29 +57,49 @@ func (x *exec) newColumns(in *program.Instr, op *program.AttentionColumns) (*col
 	c.rows = make([][]float32, c.q.b*op.Heads)
 	c.packing, c.tops, c.adding = columnsPack{c}, columnsTops{c}, columnsAdd{c}
 	pairs := c.q.b * op.Heads
-	return c, needs{shared: pairs * (c.blocks*c.keys*c.words + 2*c.q.w + c.k.w), worker: max(kernel.MR*(c.words+c.keys), kernel.NR*c.words), taps: 1}
+	return c, needs{shared: pairs * (2*c.q.w + c.k.w), worker: max(kernel.MR*(c.words+c.keys), kernel.NR*c.words), taps: 1}
 }
 
 func (c *columns) run() error {
-	c.q, c.k, c.out = c.x.image(c.in.In[0]), c.x.image(c.in.In[1]), c.x.f32(c.in.Out[0])
+	c.q, c.k = c.x.image(c.in.In[0]), c.x.image(c.in.In[1])
 	pairs := c.q.b * c.op.Heads
 	take := carver(c.x.shared)
-	c.packed = take.floats(pairs * c.blocks * c.keys * c.words)
-	for i := range c.rows {
-		c.rows[i] = take.floats(2 * c.q.w)
-	}
-	c.sums = take.floats(pairs * c.k.w)
-	clear(c.sums)
-	const macsPerNanosecond = 30
-	cost := c.q.pixels() * c.q.c * c.k.w / macsPerNanosecond
+	c.packed = take.floats(pairs * c.blocks * c.stride)
+	c.begin(&take, c.x.f32(c.in.Out[0]))
 	tiles := (c.q.w + queryRows - 1) / queryRows
 	if err := c.x.pool.do(&c.packing, pairs*c.blocks, len(c.k.data)); err != nil {
 		return err
 	}
-	if err := c.x.pool.do(&c.tops, pairs*tiles, cost); err != nil {
+	if err := c.x.pool.do(&c.tops, pairs*tiles, c.cost()); err != nil {
 		return err
 	}
-	if err := c.x.pool.do(&c.adding, pairs*c.blocks, cost); err != nil {
+	return c.add()
+}
+
+// begin takes working memory for the rows' maxima and sums and the heads' columns.
+func (c *columns) begin(take *carver, out []float32) {
+	for i := range c.rows {
+		c.rows[i] = take.floats(2 * c.q.w)
+	}
+	c.sums = take.floats(c.q.b * c.op.Heads * c.k.w)
+	clear(c.sums)
+	c.out = out
+}
+
+// row has, of a batch entry and head, each query's maximum and the reciprocal of its sum.
+func (c *columns) row(pair int) (tops, reciprocals []float32) {
+	return c.rows[pair][:c.q.w], c.rows[pair][c.q.w:]
+}
+
+// cost is about the time in nanoseconds that all scores take.
+func (c *columns) cost() int {
+	const macsPerNanosecond = 30
+	return c.q.pixels() * c.q.c * c.k.w / macsPerNanosecond
+}
+
+// add adds the columns up, from the rows' maxima and sums.
+func (c *columns) add() error {
+	if err := c.x.pool.do(&c.adding, c.q.b*c.op.Heads*c.blocks, c.cost()); err != nil {
 		return err
 	}
 	c.average()
@@ -94,8 +122,7 @@ func (c *columns) average() {
 
 // panels are the packed keys of one block of one head.
 func (c *columns) panels(pair, block int) []float32 {
-	n := c.keys * c.words
-	return c.packed[(pair*c.blocks+block)*n:][:n]
+	return c.packed[(pair*c.blocks+block)*c.stride:][:c.keys*c.words]
 }
 
 // span is where a block's keys begin and how many they are.
@@ -144,7 +171,7 @@ func (j *columnsTops) task(w *worker, i int) {
 	c := j.columns
 	tiles := (c.q.w + queryRows - 1) / queryRows
 	pair, first := i/tiles, i%tiles*queryRows
-	tops, sums := c.rows[pair][:c.q.w], c.rows[pair][c.q.w:]
+	tops, sums := c.row(pair)
 	for q0 := first; q0 < min(first+queryRows, c.q.w) && !w.stopped(); q0 += kernel.MR {
 		rows := min(kernel.MR, c.q.w-q0)
 		for r := range rows {
@@ -168,7 +195,7 @@ func (j *columnsAdd) task(w *worker, i int) {
 	c, block, pair := j.columns, i%j.blocks, i/j.blocks
 	k0, n := c.span(block)
 	sums := c.sums[pair*c.k.w+k0:][:n]
-	tops, reciprocals := c.rows[pair][:c.q.w], c.rows[pair][c.q.w:]
+	tops, reciprocals := c.row(pair)
 	for q0 := 0; q0 < c.q.w && !w.stopped(); q0 += kernel.MR {
 		rows := min(kernel.MR, c.q.w-q0)
 		scores := c.scores(w, pair, block, q0, rows)

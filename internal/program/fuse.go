@@ -5,7 +5,7 @@ import "slices"
 // Fuse joins neighbours, so that values are not written and read again between them: what follows a product and treats
 // each element alone (gates, activation, residual) becomes the product's [Epilogue], an activation
 // after a group norm becomes part of it, and the moments that a group norm needs are made by the products
-// whose results it normalises. A product by Winograd's algorithm reads an image that is enlarged twice in its small form.
+// whose results it normalises. Attention over further keys for the same queries, and the columns of its weights, become parts of one. A product by Winograd's algorithm reads an image that is enlarged twice in its small form.
 func Fuse(p *Program) *Program {
 	f := newFuser(clone(p))
 	for i := range f.Instrs {
@@ -15,6 +15,8 @@ func Fuse(p *Program) *Program {
 			f.extend(i)
 		case *GroupNorm:
 			f.activate(i)
+		case *Attention:
+			f.attend(i)
 		}
 	}
 	for i := range f.Instrs {

@@ -99,3 +99,60 @@ func TestFuseLeavesWhatIsReadTwice(t *testing.T) {
 		}
 	}
 }
+
+// TestFuseAttention: further keys and columns become parts of one attention, and nothing does where the queries, heads, order or readers differ.
+func TestFuseAttention(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		seconds, column int
+		left            int // instructions after it
+		build           func(b *Builder, q, k, v ID) ID
+	}{
+		{"two image prompts", 2, 0, 1, func(b *Builder, q, k, v ID) ID {
+			y := b.Add(b.Attention(q, k, v, 2, 1, false), b.Affine(b.Attention(q, v, k, 2, 1, false), 0.5, 0))
+			return b.Add(y, b.Attention(q, k, k, 2, 1, false))
+		}},
+		{"columns of the first entry", 0, 1, 5, func(b *Builder, q, k, v ID) ID {
+			y := b.Attention(q, k, v, 2, 1, false)
+			return b.Concat(1, b.Slice(y, 1, 0, 1), b.Repeat(b.Reshape(b.AttentionColumns(b.Slice(q, 0, 0, 1), b.Slice(k, 0, 0, 1), 2, 1), 1, 1, 4), 2))
+		}},
+		{"another scale", 0, 0, 3, func(b *Builder, q, k, v ID) ID {
+			return b.Add(b.Attention(q, k, v, 2, 1, false), b.Attention(q, k, v, 2, 2, false))
+		}},
+		{"other queries", 0, 0, 3, func(b *Builder, q, k, v ID) ID {
+			return b.Add(b.Attention(q, k, v, 2, 1, false), b.Attention(v, k, v, 2, 1, false))
+		}},
+		{"a shift", 0, 0, 4, func(b *Builder, q, k, v ID) ID {
+			return b.Add(b.Attention(q, k, v, 2, 1, false), b.Affine(b.Attention(q, k, v, 2, 1, false), 0.5, 1))
+		}},
+		{"another reader", 0, 0, 4, func(b *Builder, q, k, v ID) ID {
+			o := b.Attention(q, k, v, 2, 1, false)
+			return b.Add(b.Add(b.Attention(q, k, v, 2, 1, false), o), o)
+		}},
+		{"causal", 0, 0, 3, func(b *Builder, q, k, v ID) ID {
+			return b.Add(b.Attention(q, k, v, 2, 1, true), b.Attention(q, k, v, 2, 1, true))
+		}},
+		{"columns of the second entry", 0, 0, 4, func(b *Builder, q, k, v ID) ID {
+			b.Output("columns", b.AttentionColumns(b.Slice(q, 0, 1, 2), b.Slice(k, 0, 1, 2), 2, 1))
+			return b.Attention(q, k, v, 2, 1, false)
+		}},
+	} {
+		b := NewBuilder(c.name, F32)
+		q, k, v := b.Input("q", Float32, 2, 4, 4), b.Input("k", Float32, 2, 4, 4), b.Input("v", Float32, 2, 4, 4)
+		b.Output("y", c.build(b, q, k, v))
+		p := Fuse(b.Program())
+		seconds, columns := 0, 0
+		for i := range p.Instrs {
+			if op, ok := p.Instrs[i].Op.(*Attention); ok {
+				seconds += len(op.Second)
+				columns += op.Columns
+			}
+			if _, ok := p.Instrs[i].Op.(*AttentionColumns); ok && c.column > 0 {
+				t.Errorf("%s: columns are apart", c.name)
+			}
+		}
+		if seconds != c.seconds || columns != c.column || c.left > 0 && len(p.Instrs) != c.left {
+			t.Errorf("%s: %d further keys, columns of %d entries, %d instructions", c.name, seconds, columns, len(p.Instrs))
+		}
+	}
+}

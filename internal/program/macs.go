@@ -34,7 +34,15 @@ func InstrMACs(p *Program, in *Instr) int64 {
 		}
 		return n
 	case *Attention:
-		return 2 * int64(Elems(p.Shape(in.Out[0]))) * int64(p.Shape(in.In[1])[1])
+		keys, all := int64(p.Shape(in.In[1])[1]), int64(Elems(p.Shape(in.Out[0])))
+		n := 2 * all * keys
+		for _, s := range op.Second {
+			n += 2 * all * int64(p.Shape(in.In[s.K])[1])
+		}
+		if op.Columns > 0 {
+			n += all / int64(p.Shape(in.In[0])[0]) * int64(op.Columns) * keys
+		}
+		return n
 	case *AttentionColumns:
 		return 2 * int64(Elems(p.Shape(in.In[0]))) * int64(p.Shape(in.In[1])[1])
 	}

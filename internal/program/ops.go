@@ -61,11 +61,23 @@ type Epilogue struct {
 // In: q [B,T,C], k [B,S,C], v [B,S,C]; C is divided into Heads equal parts.
 // k and v may have batch 1 where q has B: they serve every entry. With Causal, query t sees keys 0..t.
 // Out: [B,T,C].
+//
+// [Fuse] may have put more here, each with the bits of the operations that it replaces. For each of Second the result of another attention with the
+// same queries is multiplied by a number and added, in order. With Columns there is a second Out, [Columns,S]: the [AttentionColumns] of the first
+// batch entries.
 type Attention struct {
-	Heads  int
-	Scale  float64
-	Causal bool
-	Prec   Precision
+	Heads   int
+	Scale   float64
+	Causal  bool
+	Prec    Precision
+	Second  []Second
+	Columns int
+}
+
+// Second is a second set of keys and values of an [Attention], such as those of an image prompt.
+type Second struct {
+	K, V  int     // indices into Instr.In of values [B,S,C] or [1,S,C]
+	Scale float32 // what its result is multiplied by before it is added, as [Affine] does; 1 leaves it as it is
 }
 
 // AttentionColumns gives the attention that each key receives, summed over the queries and averaged over the heads: the

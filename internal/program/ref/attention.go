@@ -11,9 +11,26 @@ import (
 // rounded to bf16, which happens relative to the greatest score up to the end of the block.
 const keyBlock = 512
 
-// attention computes softmax(scale * q k^T) v by heads.
+// attention computes softmax(scale * q k^T) v by heads, adds that over further keys, and finds the columns.
 func (x *exec) attention(in *program.Instr, op *program.Attention) {
-	q, k, v, out := x.image(in.In[0]), x.image(in.In[1]), x.image(in.In[2]), x.image(in.Out[0])
+	q, out := x.image(in.In[0]), x.image(in.Out[0])
+	attend(op, q, x.image(in.In[1]), x.image(in.In[2]), out)
+	for _, s := range op.Second {
+		more := out
+		more.data = make([]float32, len(out.data))
+		attend(op, q, x.image(in.In[s.K]), x.image(in.In[s.V]), more)
+		for i, v := range more.data {
+			out.data[i] = float32(float64(out.data[i]) + float64(s.Scale)*float64(v))
+		}
+	}
+	if op.Columns > 0 {
+		q.b = op.Columns
+		columns(op.Heads, op.Scale, op.Prec, q, x.image(in.In[1]), x.f(in.Out[1]))
+	}
+}
+
+// attend is attention over one set of keys.
+func attend(op *program.Attention, q, k, v, out image) {
 	q.data, k.data, v.data = operands(q.data, op.Prec), operands(k.data, op.Prec), operands(v.data, op.Prec)
 	d := q.c / op.Heads
 	for b := range q.b {

@@ -8,17 +8,20 @@ import (
 
 // attentionColumns sums the attention that each key receives over the queries and averages it over the heads.
 func (x *exec) attentionColumns(in *program.Instr, op *program.AttentionColumns) {
-	q, k, out := x.image(in.In[0]), x.image(in.In[1]), x.f(in.Out[0])
-	q.data, k.data = operands(q.data, op.Prec), operands(k.data, op.Prec)
-	d := q.c / op.Heads
+	columns(op.Heads, op.Scale, op.Prec, x.image(in.In[0]), x.image(in.In[1]), x.f(in.Out[0]))
+}
+
+func columns(heads int, scale float64, prec program.Precision, q, k image, out []float32) {
+	q.data, k.data = operands(q.data, prec), operands(k.data, prec)
+	d := q.c / heads
 	for b := range q.b {
 		sums := make([]float64, k.w)
-		for head := range op.Heads {
+		for head := range heads {
 			lo, hi := head*d, (head+1)*d
 			for t := range q.w {
 				scores := make([]float64, k.w)
 				for j := range scores {
-					scores[j] = op.Scale * dot(q.at(b, 0, t)[lo:hi], k.at(b, 0, j)[lo:hi])
+					scores[j] = scale * dot(q.at(b, 0, t)[lo:hi], k.at(b, 0, j)[lo:hi])
 				}
 				weights, total := softmax(scores, program.F32)
 				for j, p := range weights {
@@ -27,7 +30,7 @@ func (x *exec) attentionColumns(in *program.Instr, op *program.AttentionColumns)
 			}
 		}
 		for j, s := range sums {
-			out[b*k.w+j] = float32(s / float64(op.Heads))
+			out[b*k.w+j] = float32(s / float64(heads))
 		}
 	}
 }

@@ -30,11 +30,11 @@ func (s *Suite) SelfAttention(ctx context.Context, folder string) ([]Row, error)
 		OnInstr: func(i int, value func(program.ID) program.Tensor) {
 			out := r.program.Instrs[i].Out[0]
 			columns, degraded := fmt.Sprintf("columns.%d", step), fmt.Sprintf("degraded.%d", step)
-			switch r.program.Instrs[i].Op.(type) {
-			case *program.AttentionColumns:
-				if g.has(columns) {
+			switch op := r.program.Instrs[i].Op.(type) {
+			case *program.Attention:
+				if op.Columns > 0 && g.has(columns) {
 					found++
-					r.columns(columns, value(out))
+					r.columns(columns, value(r.program.Instrs[i].Out[1]))
 				}
 			case *program.Degrade:
 				if g.has(degraded) {
