@@ -20,7 +20,10 @@ func (x *exec) attention(in *program.Instr, op *program.Attention) {
 		more.data = make([]float32, len(out.data))
 		attend(op, q, x.image(in.In[s.K]), x.image(in.In[s.V]), more)
 		for i, v := range more.data {
-			out.data[i] = float32(float64(out.data[i]) + float64(s.Scale)*float64(v))
+			if s.Scale != 1 {
+				v = float32(float64(v)*float64(s.Scale) + 0) // -0 becomes 0, as in Affine
+			}
+			out.data[i] = float32(float64(out.data[i]) + float64(v))
 		}
 	}
 	if op.Columns > 0 {
