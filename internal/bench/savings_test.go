@@ -49,7 +49,7 @@ func sample(tb testing.TB, guidance float32, steps int, change func(d *sdxl.Deno
 	out := sampled{parts: make(map[string]float64)}
 	begun, last := time.Now(), time.Now()
 	var took []float64
-	_, err = x.Run(tb.Context(), inputs(p), program.RunOptions{
+	_, err = x.Run(tb.Context(), Inputs(p), program.RunOptions{
 		OnInstr: func(i int, _ func(program.ID) program.Tensor) {
 			if in := &p.Instrs[i]; in.Stage == program.Once {
 				out.parts[savedPart(in.Scope)] += time.Since(last).Seconds()

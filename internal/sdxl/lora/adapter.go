@@ -153,7 +153,7 @@ func (a *Adapter) Known(component string, memo weights.Memo) (d weights.Digest, 
 // Parts is what the digest of what it does to a component is made of.
 func (a *Adapter) Parts(component string, memo weights.Memo) []weights.Part {
 	p := a.parts[component]
-	return p.weights.Parts(memo, p.doc)
+	return p.weights.Parts(memo, p.docs...)
 }
 
 // Verify says whether the file is still the one that was opened.
