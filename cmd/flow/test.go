@@ -157,7 +157,7 @@ func (a *app) test(ctx context.Context, args []string, f *testFlags) error {
 
 // trial makes the options of tests.
 func (a *app) trial(args []string, f *testFlags) (*trial.Options, error) {
-	opt := &trial.Options{Tier: f.tier, Release: release()}
+	opt := &trial.Options{Tier: f.tier, Release: release(), On: a.onDevice}
 	if f.run != "" {
 		re, err := regexp.Compile(f.run)
 		if err != nil {
@@ -176,7 +176,7 @@ func (a *app) trial(args []string, f *testFlags) (*trial.Options, error) {
 	}
 	opt.Runtime = func(file string) (flowruntime.Options, error) {
 		o, _, err := a.options(file, &f.workflowFlags)
-		o.Store = cache.Scoped(o.Store, "test "+build)
+		o.Store = cache.Scoped(o.Store, "test "+build+f.device) // what one device made is no evidence of another
 		if terminalWidth(a.err) != nil || a.verbose {
 			o.Sink = a.sink(false)
 		}

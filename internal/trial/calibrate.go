@@ -98,6 +98,11 @@ func (o *Options) collect(ctx context.Context, like *Test, precision string, wor
 	defer w.Close()
 	t := &Test{File: like.File, Name: like.Name}
 	t.describe(w.Plan)
+	done, err := o.on(w)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer done()
 	res, values, err := w.Collect(ctx)
 	if err == nil {
 		err = res.Err

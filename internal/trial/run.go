@@ -38,6 +38,8 @@ type Options struct {
 	Release string
 	// Check, where it is not nil, is asked before a test runs; its error is a state of Differs.
 	Check func(w *flowruntime.Workflow) error
+	// On, where it is not nil, gives a workflow that was read what runs it, such as the device that its plan names; done gives that back.
+	On func(w *flowruntime.Workflow) (done func(), err error)
 	// Begin and End, where they are not nil, are called around each test that runs.
 	Begin, End func(*Test)
 }
@@ -92,6 +94,14 @@ func (o *Options) file(ctx context.Context, file string, shared *sharing) (*File
 	return f, nil
 }
 
+// on is On, where there is one.
+func (o *Options) on(w *flowruntime.Workflow) (done func(), err error) {
+	if o.On == nil {
+		return func() {}, nil
+	}
+	return o.On(w)
+}
+
 // test runs one test.
 func (o *Options) test(ctx context.Context, t *Test) ([]spec.Diagnostic, error) {
 	opt, err := o.Runtime(t.File)
@@ -115,6 +125,12 @@ func (o *Options) test(ctx context.Context, t *Test) ([]spec.Diagnostic, error) 
 			return diags, ctx.Err()
 		}
 	}
+	done, err := o.on(w)
+	if err != nil {
+		t.State, t.Message = Broken, err.Error()
+		return diags, ctx.Err()
+	}
+	defer done()
 	res, values, err := w.Collect(ctx)
 	if err == nil {
 		err = res.Err
@@ -149,6 +165,11 @@ func (o *Options) again(ctx context.Context, t *Test, opt flowruntime.Options) (
 		return nil, diags[0]
 	}
 	defer w.Close()
+	done, err := o.on(w)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	res, _, err := w.Collect(ctx)
 	if err == nil {
 		err = res.Err
