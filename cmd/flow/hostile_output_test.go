@@ -229,6 +229,8 @@ func (e *evil) reading() {
 	}
 	if child(root(&app{}), "why") != nil {
 		e.run(exitOK, "why", evilFile)
+		out, _ := e.run(exitOK, "why", evilFile, "--json")
+		e.documents("why --json", out)
 	}
 }
 

@@ -124,7 +124,8 @@ func (s *Side) places(d *trail.Divergence) []Place {
 	if s.doc == nil {
 		return nil
 	}
-	n := s.doc.Node(d.Node)
+	name, _, _ := strings.Cut(d.Node, "[") // a cell of a matrix
+	n := s.doc.Node(name)
 	if n == nil {
 		return nil
 	}
