@@ -26,6 +26,10 @@ var kernelNames = map[string][]string{
 	"norm":      {"row_moments", "merge_rows", "merge_groups", "apply_map", "layer_norm"},
 	"pointwise": {"activate", "geglu", "add", "affine", "guidance", "self_guidance", "solver_step", "blur_columns", "degrade"},
 	"move":      {"strided", "upsample", "embed", "taps_first_2", "taps_first_4"},
+	"tensor":    {"product_f16_128", "product_f16_64"},
+	"flash":     {"flash_64", "flash_128"},
+	"norm16":    {"chunk_moments", "group_maps", "apply_maps", "layer_norm16"},
+	"half":      {"pack_rows", "widen_rows", "pack_weights", "activate16", "geglu16", "add16", "affine16"},
 }
 
 // New compiles the kernels for a device. The device stays the caller's: it is to be closed after the executor.

@@ -8,13 +8,13 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
-// move makes an operation that only places data, or makes a few numbers.
+// move makes an operation that only places data, or makes a few numbers. What is placed is words of 32 bits: two channels of fp16.
 func (x *exec) move(in *program.Instr) []action {
-	n, y := program.Elems(x.p.Shape(in.Out[0])), x.at(in.Out[0])
+	n, y, per := x.words(in.Out[0]), x.at(in.Out[0]), x.perWord(in.Out[0])
 	switch op := in.Op.(type) {
 	case *program.Upsample:
 		src, out := x.image(in.In[0]), x.image(in.Out[0])
-		return []action{x.each("upsample", n, 1, y, x.at(in.In[0]), n, src.h, src.w, src.c, out.h, out.w)}
+		return []action{x.each("upsample", n, 1, y, x.at(in.In[0]), n, src.h, src.w, src.c/per, out.h, out.w)}
 	case *program.Embed:
 		return x.embed(in, n)
 	case *program.Row:
@@ -27,10 +27,10 @@ func (x *exec) move(in *program.Instr) []action {
 	case *program.Slice:
 		shape := x.p.Shape(in.In[0])
 		inner := program.Elems(shape[op.Axis+1:])
-		span := (op.End - op.Start) * inner
-		return []action{x.strided(y, x.at(in.In[0])+driver.Ptr(4*op.Start*inner), n, span, span, shape[op.Axis]*inner)}
+		span := (op.End - op.Start) * inner / per
+		return []action{x.strided(y, x.at(in.In[0])+driver.Ptr(4*op.Start*inner/per), n, span, span, shape[op.Axis]*inner/per)}
 	case *program.Repeat:
-		each := program.Elems(x.p.Shape(in.In[0]))
+		each := x.words(in.In[0])
 		return []action{x.strided(y, x.at(in.In[0]), n, each, each, 0)}
 	case *program.Reshape:
 		return []action{func() error { return x.copy(in.Out[0], in.In[0]) }}
@@ -48,11 +48,11 @@ func (x *exec) strided(dst, src driver.Ptr, n, span, to, from int) action {
 // concat joins values along an axis.
 func (x *exec) concat(in *program.Instr, axis int) (actions []action) {
 	out := x.p.Shape(in.Out[0])
+	per := x.perWord(in.Out[0])
 	inner, at := program.Elems(out[axis+1:]), 0
 	for _, id := range in.In {
-		s := x.p.Shape(id)
-		span := s[axis] * inner
-		actions = append(actions, x.strided(x.at(in.Out[0])+driver.Ptr(4*at), x.at(id), program.Elems(s), span, out[axis]*inner, span))
+		span := x.p.Shape(id)[axis] * inner / per
+		actions = append(actions, x.strided(x.at(in.Out[0])+driver.Ptr(4*at), x.at(id), x.words(id), span, out[axis]*inner/per, span))
 		at += span
 	}
 	return actions
@@ -81,7 +81,7 @@ func (x *exec) embed(in *program.Instr, n int) []action {
 // rows picks one row of each batch entry.
 func (x *exec) rows(in *program.Instr) error {
 	s := x.p.Shape(in.In[0])
-	row := driver.Ptr(4 * s[2])
+	row := driver.Ptr(4 * s[2] / x.perWord(in.In[0]))
 	for b, i := range x.given[in.In[1]].I {
 		if i < 0 || int(i) >= s[1] {
 			return fmt.Errorf("row %d of %d", i, s[1])

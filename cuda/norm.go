@@ -46,7 +46,7 @@ func (x *exec) groupNorm(in *program.Instr, op *program.GroupNorm) []action {
 	at := 0
 	for i, id := range inputs {
 		im, moments := x.image(id), own
-		if op.Moments != nil && op.Moments[i] != 0 {
+		if op.Moments != nil && op.Moments[i] != 0 && !x.skipped[in.In[op.Moments[i]]] {
 			moments = uint64(x.at(in.In[op.Moments[i]]))
 		} else {
 			actions = append(actions, x.moments(own, id))

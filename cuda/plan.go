@@ -33,7 +33,10 @@ type exec struct {
 	tables                 bytes.Buffer // constant data of the operations
 	size                   int64        // of the allocation
 
-	ops [][]action // by instruction
+	ops  [][]action // by instruction
+	used int64      // of the working memory, by the instruction that is being made
+
+	class16
 
 	base   driver.Ptr // 0 before the first Run
 	stream driver.Stream
@@ -50,7 +53,8 @@ type stored struct {
 	data  program.WeightData
 	at    int64 // from weightsAt on
 	bytes int64
-	kind  program.WeightType // on the device: never WF64
+	kind  program.WeightType // on the device, or on the way to a panel: never WF64
+	panel *panel             // not nil: lies there as a panel of class fp16
 	taps  int                // above 1: [N,C,taps] becomes [N,taps,C]
 	widen bool               // to fp32
 }
@@ -58,7 +62,10 @@ type stored struct {
 // plan lays out memory and makes the operations at base 0, which tells how much they need.
 func (e *Executor) plan(p *program.Program, weights []program.WeightData) (*exec, error) {
 	n := len(p.Values)
-	x := &exec{e: e, p: p, values: program.PlanMemory(p), inputs: make([]int64, n), matrix: make([]int, n), vector: make([]int, n)}
+	x := &exec{e: e, p: p, inputs: make([]int64, n), matrix: make([]int, n), vector: make([]int, n)}
+	x.half = halves(p)
+	x.layChunks()
+	x.values = program.PlanMemoryOf(x.p, x.half)
 	at := up(x.values.Bytes, align)
 	for i := range x.inputs {
 		x.inputs[i] = -1
@@ -72,7 +79,7 @@ func (e *Executor) plan(p *program.Program, weights []program.WeightData) (*exec
 	if err := x.build(); err != nil {
 		return nil, err
 	}
-	x.weightsAt = up(max(x.scratchAt+x.scratchSize, x.largestConvolution()), align) // weights are turned in what lies before them
+	x.weightsAt = up(max(x.scratchAt+x.scratchSize, x.largestStaged()), align) // weights that are turned or rounded come by what lies before them
 	x.tablesAt = x.weightsAt + weightBytes
 	x.size = up(x.tablesAt+int64(x.tables.Len()), align)
 	return x, nil
@@ -89,7 +96,11 @@ func (x *exec) build() error {
 				return fmt.Errorf("%s: %d elements are more than one kernel treats", in.Scope, elems)
 			}
 		}
-		ops := x.operation(in)
+		x.used = 0
+		ops := x.operation16(in)
+		if ops == nil {
+			ops = x.operation(in)
+		}
 		if ops == nil {
 			return fmt.Errorf("%s: the cuda executor has no operation %q", in.Scope, in.Op.Name())
 		}
@@ -159,12 +170,12 @@ func (x *exec) table(data ...any) uint64 {
 
 // scratch gives working memory of n floats in each stretch asked for; it lasts for one instruction.
 func (x *exec) scratch(floats ...int64) []uint64 {
-	out, at := make([]uint64, len(floats)), int64(0)
+	out := make([]uint64, len(floats))
 	for i, n := range floats {
-		out[i] = uint64(x.base) + uint64(x.scratchAt+at)
-		at = up(at+4*n, align)
+		out[i] = uint64(x.base) + uint64(x.scratchAt+x.used)
+		x.used = up(x.used+4*n, align)
 	}
-	x.scratchSize = max(x.scratchSize, at)
+	x.scratchSize = max(x.scratchSize, x.used)
 	return out
 }
 

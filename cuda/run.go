@@ -170,7 +170,7 @@ func (x *exec) copy(dst, src program.ID) error {
 	if x.at(dst) == x.at(src) {
 		return nil
 	}
-	return x.e.d.Copy(x.at(dst), x.at(src), 4*int64(x.p.Value(dst).Elems()), x.stream)
+	return x.e.d.Copy(x.at(dst), x.at(src), 4*int64(x.words(dst)), x.stream)
 }
 
 // stage runs the instructions of one stage in order.
@@ -216,6 +216,9 @@ func (x *exec) read(id program.ID) (program.Tensor, error) {
 		return t, nil
 	}
 	t.F = make([]float32, v.Elems())
+	if x.isHalf(id) {
+		return t, x.readHalf(t.F, id)
+	}
 	return t, errors.Join(x.stream.Synchronize(), x.e.d.CopyOut(raw(t.F), x.at(id), nil))
 }
 

@@ -13,6 +13,7 @@ import (
 
 // placeWeights decides in which forms the weights lie on the device, and where; it gives the size of all.
 func (x *exec) placeWeights(weights []program.WeightData) (at int64) {
+	x.panels = make(map[panelKey]int)
 	place := func(id program.ID, index []int, widen bool) {
 		w := weights[id]
 		if index[id] != 0 || w.Shape == nil {
@@ -38,15 +39,19 @@ func (x *exec) placeWeights(weights []program.WeightData) (at int64) {
 	}
 	for i := range x.p.Instrs {
 		in := &x.p.Instrs[i]
+		if product16(in) != nil {
+			at = x.placePanels(in, weights, at)
+		}
 		matrices := matricesOf(in)
 		for k, id := range in.In {
 			if id == program.None || x.p.Value(id).Origin != program.FromWeight {
 				continue
 			}
-			if matrices[k] {
-				place(id, x.matrix, false)
-			} else {
+			switch {
+			case !matrices[k]:
 				place(id, x.vector, true)
+			case product16(in) == nil:
+				place(id, x.matrix, false)
 			}
 		}
 	}
@@ -76,12 +81,18 @@ func (x *exec) weight(id program.ID) (driver.Ptr, program.WeightType) {
 	return x.place(s), s.kind
 }
 
-// largestConvolution is the size of the largest weight that is turned.
-func (x *exec) largestConvolution() (most int64) {
+// staged is how many bytes of a weight come by another place than its own; 0 for none.
+func (s *stored) staged() int64 {
+	if s.panel != nil || s.taps > 1 {
+		return int64(program.Elems(s.data.Shape)) * int64(s.kind.Size())
+	}
+	return 0
+}
+
+// largestStaged is the size of the largest weight that is turned or rounded on the device.
+func (x *exec) largestStaged() (most int64) {
 	for i := range x.stored {
-		if x.stored[i].taps > 1 {
-			most = max(most, x.stored[i].bytes)
-		}
+		most = max(most, x.stored[i].staged())
 	}
 	return most
 }
@@ -167,18 +178,26 @@ func (x *exec) upload(ctx context.Context) (err error) {
 	})
 }
 
-// put uploads one weight. Convolutions go to where values will lie and are turned from there.
+// put uploads one weight. Convolutions and panels go to where values will lie and are made from there.
 func (x *exec) put(u *uploader, s *stored) error {
-	dst := x.place(s)
-	if s.taps > 1 {
-		dst = x.base
+	n := s.staged()
+	if n == 0 {
+		return u.put(x.place(s), s.bytes, s.fill)
 	}
-	if err := u.put(dst, s.bytes, s.fill); err != nil || s.taps <= 1 {
+	if err := u.put(x.base, n, s.fill); err != nil {
 		return err
 	}
+	if s.panel != nil {
+		return x.pack(s)()
+	}
+	return x.turn(s)()
+}
+
+// turn makes a convolution's weight [N,taps,C] from where it was staged.
+func (x *exec) turn(s *stored) action {
 	n := int(s.bytes) / s.kind.Size()
 	kernel := map[int]string{2: "taps_first_2", 4: "taps_first_4"}[s.kind.Size()]
-	return x.each(kernel, n, 1, x.place(s), x.base, n, s.data.Shape[1], s.taps)()
+	return x.each(kernel, n, 1, x.place(s), x.base, n, s.data.Shape[1], s.taps)
 }
 
 // fill writes bytes of the weight as it lies on the device, from offset at on.

@@ -54,7 +54,7 @@ func (r *Registry) Schema() ([]byte, error) {
 			"source": text("Where the file comes from, for people who lack it; it decides nothing."), "license": text("Its license; it decides nothing.")})),
 		"files": named(file(obj{"path": path(where), "source": text("Where the file comes from, for people who lack it."), "license": text("Its license.")})),
 		"numerics": obj{"type": []string{"object", "null"}, "additionalProperties": false, "properties": obj{
-			"precision": obj{"enum": spec.Precisions, "description": "Of products in the UNet and the text encoders; bf16 by default."},
+			"precision": obj{"enum": spec.Precisions, "description": "Of products in the UNet and the text encoders; bf16 by default. fp16 wants device cuda."},
 			"device":    obj{"enum": spec.Devices, "description": "Where the workflow runs; cpu by default."},
 			"edition":   obj{"enum": spec.Editions, "description": "Whose conventions are followed; diffusers by default."},
 		}},

@@ -34,7 +34,7 @@ type index struct {
 
 // Numerics decide the bits of a run.
 type Numerics struct {
-	Precision Word // "fp32" or "bf16"
+	Precision Word // "fp32", "bf16" or "fp16"
 	Device    Word // "cpu", "cuda" or "auto"
 	Edition   Word // "diffusers" or "refiners"
 }

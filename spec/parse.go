@@ -219,7 +219,7 @@ func (p *parser) numerics(v *Value) {
 
 // Values of the numerics block.
 var (
-	Precisions = []string{"fp32", "bf16"}
+	Precisions = []string{"fp32", "bf16", "fp16"}
 	Devices    = []string{"cpu", "cuda", "auto"}
 	Editions   = []string{"diffusers", "refiners"}
 )

@@ -39,6 +39,9 @@ func (e *Executor) Tier() string { return e.tier.Name }
 // Compile implements program.Executor. Vectors (biases, gains) are widened now;
 // matrices stay where they are.
 func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exec, error) {
+	if program.Uses(p, program.F16) {
+		return nil, fmt.Errorf("%s: precision fp16 is the quick class of device cuda; on a processor that is bf16 (numerics.precision: bf16, or --precision bf16)", p.Name)
+	}
 	postponed := e.postponed(p, opt.Weights)
 	weights, err := program.BindWeightsBut(p, opt.Weights, postponed)
 	if err != nil {

@@ -40,14 +40,33 @@ type Precision uint8
 const (
 	F32  Precision = iota // fp32 operands
 	BF16                  // operands rounded to bf16, sums in fp32
+	F16                   // operands rounded to fp16, sums in fp32, in the order of the device's tensor cores: of executor cuda alone
 )
 
 // String names the precision as workflow files do.
 func (p Precision) String() string {
-	if p == BF16 {
-		return "bf16"
+	return [...]string{"fp32", "bf16", "fp16"}[p]
+}
+
+// Uses says whether a product or attention of a program has a precision.
+func Uses(p *Program, prec Precision) bool {
+	for i := range p.Instrs {
+		var is Precision
+		switch op := p.Instrs[i].Op.(type) {
+		case *Product:
+			is = op.Prec
+		case *Attention:
+			is = op.Prec
+		case *AttentionColumns:
+			is = op.Prec
+		default:
+			continue
+		}
+		if is == prec {
+			return true
+		}
 	}
-	return "fp32"
+	return false
 }
 
 // Origin says where a value comes from.

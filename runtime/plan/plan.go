@@ -106,14 +106,18 @@ func Build(doc *spec.Document, diags []spec.Diagnostic, opt Options) (*Plan, []s
 			p.Device = or(opt.Auto(), p.Device)
 		}
 	}
-	if or(opt.Precision, doc.Precision.Text) == "bf16" {
+	switch or(opt.Precision, doc.Precision.Text) {
+	case program.BF16.String():
 		p.Precision = program.BF16
+	case program.F16.String():
+		p.Precision = program.F16
 	}
 	b := &builder{opt: opt, plan: p, inputs: make(map[*Step][]nodes.Input), known: make(map[mistake]bool)}
 	b.bind(doc, diags, test)
 	if spec.Failed(b.diags) && b.doc == nil {
 		return nil, spec.Sort(b.diags)
 	}
+	b.wantsDevice(doc)
 	b.tests(p, test)
 	diags = spec.Sort(b.diags)
 	if spec.Failed(diags) {
@@ -182,6 +186,19 @@ func (p *Plan) Place(at spec.Pos) string {
 
 func (b *builder) errorf(p spec.Pos, code, hint, format string, args ...any) {
 	b.add(spec.Diagnostic{File: b.doc.File, Pos: p, Code: code, Hint: hint, Message: fmt.Sprintf(format, args...)})
+}
+
+// wantsDevice refuses class fp16 where no GPU runs it.
+func (b *builder) wantsDevice(doc *spec.Document) {
+	if b.plan.Precision != program.F16 || b.plan.Device == "cuda" {
+		return
+	}
+	at := doc.Precision.Pos
+	if b.opt.Precision != "" {
+		at = spec.Pos{}
+	}
+	b.add(spec.Diagnostic{File: doc.File, Pos: at, Code: "F0801", Hint: "device: cuda, or precision: bf16, which is quick on a cpu",
+		Message: "precision fp16 is the quick class of device cuda, and this is device " + b.plan.Device})
 }
 
 // step binds one node to its kind.

@@ -16,9 +16,11 @@ type Case struct {
 	// Bound is of max |a-b| / max |b| to the reference. It holds for the given inputs.
 	Bound float64
 	// BF16 is the bound in bf16 where it is another.
-	BF16  float64
-	build func(b *program.Builder, n int)
-	fill  map[string]number // of inputs and weights by name; normal numbers where there is none
+	BF16 float64
+	// Beyond says that the case has numbers which fp16 does not hold.
+	Beyond bool
+	build  func(b *program.Builder, n int)
+	fill   map[string]number // of inputs and weights by name; normal numbers where there is none
 }
 
 // Cases lists all cases.
@@ -37,15 +39,21 @@ func (c *Case) Program(prec program.Precision, n int) *program.Program {
 	return b.Program()
 }
 
+// halfBound is that of class fp16: of one evaluation, as a share of the largest magnitude.
+const halfBound = 5e-3
+
 // bound is that of a precision.
 func (c *Case) bound(prec program.Precision) float64 {
+	if prec == program.F16 {
+		return halfBound
+	}
 	if prec == program.BF16 && c.BF16 != 0 {
 		return c.BF16
 	}
 	return c.Bound
 }
 
-// Precisions are those at which the case differs.
+// Precisions are those of every executor at which the case differs.
 func (c *Case) Precisions() []program.Precision {
 	for _, in := range c.Program(program.F32, 1).Instrs {
 		switch in.Op.(type) {

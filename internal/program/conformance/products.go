@@ -45,6 +45,7 @@ func products() []Case {
 	special.fill = map[string]number{"x": choose(1, 2, -1, infinity, nan), "w": choose(1, 2, 3)}
 	cancel := linear("cancelling", 1e-4, 64, 21, true, 4)
 	cancel.fill = map[string]number{"x": number(normal).around(1000)}
+	huge.Beyond, tiny.Beyond, edge.Beyond = true, true, true
 	return append(cases, huge, tiny, edge, special, cancel, severalBiases(), segmentsOfOneWeight())
 }
 

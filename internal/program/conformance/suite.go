@@ -17,6 +17,8 @@ import (
 type Options struct {
 	// Bits promises that neither threads nor a place in a batch nor a pass changes a bit.
 	Bits bool
+	// Half promises class fp16, within 5e-3 of the largest magnitude, whatever the place in a batch.
+	Half bool
 	// SameAs is an executor whose bits are promised; nil for none.
 	SameAs program.Executor
 }
@@ -31,6 +33,9 @@ func RunAll(t *testing.T, e program.Executor, opt Options) {
 			for _, prec := range c.Precisions() {
 				t.Run(prec.String(), func(t *testing.T) { c.run(t, e, opt, prec) })
 			}
+			if opt.Half && !c.Beyond && len(c.Precisions()) > 1 {
+				t.Run(program.F16.String(), func(t *testing.T) { c.runHalf(t, e) })
+			}
 		})
 	}
 	t.Run("loop", func(t *testing.T) { runLoops(t, e, opt) })
@@ -38,10 +43,34 @@ func RunAll(t *testing.T, e program.Executor, opt Options) {
 	t.Run("cancel", func(t *testing.T) { runCancel(t, e) })
 }
 
+// runHalf runs the case in class fp16, whose executors may differ in what they round.
+func (c *Case) runHalf(t *testing.T, e program.Executor) {
+	in, got := c.compare(t, e, program.F16)
+	c.runPlaces(t, e, program.F16, in, got)
+}
+
 func (c *Case) run(t *testing.T, e program.Executor, opt Options, prec program.Precision) {
+	in, got := c.compare(t, e, prec)
 	p := c.Program(prec, batch)
-	in, bound := c.Inputs(p), c.bound(prec)
-	got := c.outputs(t, e, p, in, 2)
+	if opt.Bits {
+		fused := program.Optimize(p)
+		for _, threads := range []int{1, 2, 3, 7} {
+			same(t, fmt.Sprintf("%d threads", threads), c.outputs(t, e, p, in, threads), got)
+			same(t, fmt.Sprintf("%d threads after the passes", threads), c.outputs(t, e, fused, in, threads), got)
+		}
+		c.runPlaces(t, e, prec, in, got)
+	}
+	if opt.SameAs != nil {
+		same(t, opt.SameAs.Name(), c.outputs(t, opt.SameAs, p, in, 2), got)
+	}
+}
+
+// compare holds an executor's results to the reference, before and after the passes.
+func (c *Case) compare(t *testing.T, e program.Executor, prec program.Precision) (in, got map[string]program.Tensor) {
+	p := c.Program(prec, batch)
+	bound := c.bound(prec)
+	in = c.Inputs(p)
+	got = c.outputs(t, e, p, in, 2)
 	for name, want := range c.outputs(t, ref.New(), p, in, 1) {
 		d := difference(got[name].F, want.F)
 		t.Logf("%s differs by %.1e (bound %.1e)", name, d, bound)
@@ -56,16 +85,7 @@ func (c *Case) run(t *testing.T, e program.Executor, opt Options, prec program.P
 			t.Errorf("after the passes, %s differs from the reference by %.3e, bound %.1e", name, d, bound)
 		}
 	}
-	if opt.Bits {
-		for _, threads := range []int{1, 2, 3, 7} {
-			same(t, fmt.Sprintf("%d threads", threads), c.outputs(t, e, p, in, threads), got)
-			same(t, fmt.Sprintf("%d threads after the passes", threads), c.outputs(t, e, fused, in, threads), got)
-		}
-		c.runPlaces(t, e, prec, in, got)
-	}
-	if opt.SameAs != nil {
-		same(t, opt.SameAs.Name(), c.outputs(t, opt.SameAs, p, in, 2), got)
-	}
+	return in, got
 }
 
 // runPlaces runs the entries of a batch alone.
