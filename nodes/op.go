@@ -42,7 +42,7 @@ type Plan struct {
 	Class, Edition bool
 	PeakBytes      int64 // working memory beside inputs and outputs
 	Steps          int   // units of progress; 0 for none
-	MACs           int64 // multiply-adds
+	MACs           int64 // multiply-adds that are done
 	// Batch says how the step can run together with others; nil where it runs alone.
 	Batch *Batch
 	// Notes are warnings for the user, such as what was cut from a prompt.

@@ -55,7 +55,7 @@ func (w *Workflow) Render(ctx context.Context) (*sched.Result, map[string]Render
 	}
 	var mu sync.Mutex
 	made := make(map[string]Rendered)
-	res := sched.Run(ctx, w.Plan, sched.Options{Store: w.opt.Store, Memory: w.opt.Memory, Env: w.opt.Env, Sink: w.opt.Sink, Write: func(o plan.Output, v nodes.Value, from []sched.Made) (string, error) {
+	res := sched.Run(ctx, w.Plan, sched.Options{Store: w.opt.Store, Machine: w.opt.Machine, Memory: w.opt.Memory, Env: w.opt.Env, Sink: w.opt.Sink, Write: func(o plan.Output, v nodes.Value, from []sched.Made) (string, error) {
 		m, ok := v.(*nodes.Image)
 		if !ok {
 			return "", fmt.Errorf("it is a %T, not a picture", v)

@@ -17,13 +17,15 @@ import (
 // Options are what a run depends on beside the file.
 type Options struct {
 	plan.Options
-	Env    nodes.Env // Precision and Edition are filled in from the plan
-	Store  cache.Store
-	Sink   event.Sink
-	Memory int64  // bytes that the run may use; 0 for no limit
-	Folder string // where outputs are written
-	Force  bool   // overwrite files that flow did not write
-	Fresh  bool   // write over no file at all
+	Env   nodes.Env // Precision and Edition are filled in from the plan
+	Store cache.Store
+	Sink  event.Sink
+	// Machine names processor, kernels and workers, for records of how long steps take. Empty: none are kept.
+	Machine string
+	Memory  int64  // bytes that the run may use; 0 for no limit
+	Folder  string // where outputs are written
+	Force   bool   // overwrite files that flow did not write
+	Fresh   bool   // write over no file at all
 	// Release of flow, which pictures name. Empty: pictures say nothing of what made them.
 	Release string
 	// Lock is the SHA-256 in hex of the lock that the run was held to, which pictures name; empty for none.
@@ -93,7 +95,7 @@ func (w *Workflow) Run(ctx context.Context) (*sched.Result, error) {
 }
 
 func (w *Workflow) run(ctx context.Context, write func(plan.Output, nodes.Value, []sched.Made) (string, error)) *sched.Result {
-	return sched.Run(ctx, w.Plan, sched.Options{Store: w.opt.Store, Memory: w.opt.Memory, Env: w.opt.Env, Sink: w.opt.Sink, Write: write, Follow: w.opt.Follow, Checkpoint: w.opt.Checkpoint})
+	return sched.Run(ctx, w.Plan, sched.Options{Store: w.opt.Store, Machine: w.opt.Machine, Memory: w.opt.Memory, Env: w.opt.Env, Sink: w.opt.Sink, Write: write, Follow: w.opt.Follow, Checkpoint: w.opt.Checkpoint})
 }
 
 // Collect runs the workflow and gives the values of its outputs by name, writing no file.

@@ -27,8 +27,9 @@ func planCommand(a *app) *cobra.Command {
 		Use:   "plan FILE",
 		Short: "Say what a run would do, and why",
 		Long: `Shows for each node whether the cache answers (hit), it would run, or it depends
-on what runs before it; with the reason and the memory it takes. It reads headers of weight
-files only, computes nothing and writes nothing.`,
+on what runs before it; with the reason, the memory and about the time it takes: from how long
+the like took on this machine, or, with a ~, from what it multiplies a second. It reads headers
+of weight files only, computes nothing of the workflow and writes nothing.`,
 		Args: takes(1, 1, "one FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			a.readOnly = true
@@ -46,6 +47,7 @@ files only, computes nothing and writes nothing.`,
 			}
 			rows := w.Explain()
 			a.reasons(w.Plan, rows)
+			a.estimate(w.Plan, rows, f.threads)
 			if asJSON {
 				err = a.planJSON(w.Plan, rows)
 			} else {
@@ -94,18 +96,31 @@ func (a *app) planText(out io.Writer, p *plan.Plan, rows []sched.Row) error {
 	if p.Cells != nil {
 		cells = func(s string) string { return s + "\t" }
 	}
-	fmt.Fprintln(w, "NODE\tKIND\tSTATE\t"+cells("CELLS")+"MEMORY\tWHY")
+	fmt.Fprintln(w, "NODE\tKIND\tSTATE\t"+cells("CELLS")+"MEMORY\tTIME\tWHY")
 	for _, r := range rows {
-		memory, why := "-", r.Reason
+		memory, takes, why := "-", "-", r.Reason
+		if r.Takes > 0 {
+			takes = about(r.Takes)
+			if r.From == sched.FromSpeed {
+				takes = "~" + takes
+			}
+		}
 		if r.Peak > 0 && !r.Step.Kind.Live() {
 			memory = humanize.Bytes(uint64(r.Peak))
 		}
 		if r.Unread > 0 {
 			why += fmt.Sprintf(": %s to hash", humanize.Bytes(uint64(r.Unread)))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s%s\t%s\n", safetext.Line(r.Step.Name), r.Step.Kind.Name, r.State, cells(strconv.Itoa(r.Step.Cells)), memory, safetext.Line(why))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s%s\t%s\t%s\n", safetext.Line(r.Step.Name), r.Step.Kind.Name, r.State, cells(strconv.Itoa(r.Step.Cells)), memory, takes, safetext.Line(why))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if text := whole(rows); text != "" {
+		_, err := fmt.Fprintln(out, text)
+		return err
+	}
+	return nil
 }
 
 // cellsText says how many cells a matrix has, and what they share.
@@ -152,12 +167,14 @@ type planRow struct {
 	ToHash  int64   `json:"bytes_to_hash,omitempty"`
 	Memory  int64   `json:"memory_bytes,omitempty"`
 	Seconds float64 `json:"last_seconds,omitempty"`
+	Takes   float64 `json:"estimated_seconds,omitempty"`
+	From    string  `json:"estimated_from,omitempty"` // history or speed
 }
 
 func (a *app) planJSON(of *plan.Plan, rows []sched.Row) error {
 	out := make([]planRow, 0, len(rows))
 	for _, r := range rows {
-		p := planRow{Node: r.Step.Name, Cells: r.Step.Cells, Kind: r.Step.Kind.ID(), State: r.State, Reason: r.Reason, ToHash: r.Unread, Memory: r.Peak, Seconds: r.Last.Seconds()}
+		p := planRow{Node: r.Step.Name, Cells: r.Step.Cells, Kind: r.Step.Kind.ID(), State: r.State, Reason: r.Reason, ToHash: r.Unread, Memory: r.Peak, Seconds: r.Last.Seconds(), Takes: r.Takes.Seconds(), From: r.From}
 		if r.Key != nil {
 			p.Key = r.Key.String()
 		}

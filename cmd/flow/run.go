@@ -140,7 +140,9 @@ func (a *app) runPicture(ctx context.Context, name string, f *workflowFlags, sin
 	}
 	defer w.Close()
 	a.warn()
-	if err := a.planText(a.err, w.Plan, w.Explain()); err != nil {
+	rows := w.Explain()
+	a.estimate(w.Plan, rows, f.threads)
+	if err := a.planText(a.err, w.Plan, rows); err != nil {
 		return err
 	}
 	return a.execute(ctx, w, asJSON)

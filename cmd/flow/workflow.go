@@ -163,10 +163,11 @@ func (a *app) options(file string, f *workflowFlags) (flowruntime.Options, []spe
 	return flowruntime.Options{
 		Options: plan.Options{Registry: kinds.Registry(), Overrides: overrides, Cells: f.cells, Shard: shard, Files: flowruntime.FinderFor(file, roots, f.allow),
 			Precision: f.precision, Device: f.device, Edition: f.edition, Auto: a.auto},
-		Env:    nodes.Env{Executor: a.executor(f, store), Threads: f.threads, Log: log, LowMemory: f.lowMemory},
-		Store:  store,
-		Sink:   event.Discard,
-		Memory: limit,
+		Env:     nodes.Env{Executor: a.executor(f, store), Threads: f.threads, Log: log, LowMemory: f.lowMemory},
+		Store:   store,
+		Sink:    event.Discard,
+		Machine: machineName(f.threads),
+		Memory:  limit,
 
 		Checkpoint: every,
 

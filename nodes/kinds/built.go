@@ -54,7 +54,7 @@ func (m *model) cost(env *nodes.Env, p *program.Program) cost {
 	if m.built.costs == nil {
 		m.built.costs = make(map[costOf]cost)
 	}
-	c := cost{estimate(env, p), program.MACs(p)}
+	c := cost{estimate(env, p), program.Multiplications(p)}
 	m.built.costs[key] = c
 	return c
 }

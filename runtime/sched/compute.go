@@ -201,6 +201,7 @@ func (r *run) store(t *task, c *computed) {
 		rec.Meta[TraceMeta] = c.trace
 	}
 	recordSteps(&rec, c.steps)
+	recordPace(&rec, r.plan, t.step, r.opt.Machine)
 	if c.from > 0 {
 		rec.Meta[resumedMeta] = fmt.Sprintf("step %d of %d", c.from, c.loop.kept.total)
 	}

@@ -32,6 +32,8 @@ type Row struct {
 	Unread int64            // bytes of weights to hash before the key is known
 	Peak   int64            // bytes of working memory, with the values that go in and out, and those that later steps wait for
 	Last   time.Duration    // how long the same action took when it ran; 0 if never
+	Takes  time.Duration    // how long it would take, by [Estimate]; 0 where that is not known, or nothing to speak of
+	From   string           // what Takes is from: [FromHistory] or [FromSpeed]
 
 	Action  []byte        // what Key is of
 	Digests plan.Digests  // of the inputs, as far as they are known

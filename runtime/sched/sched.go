@@ -58,6 +58,7 @@ type Options struct {
 	Follow func(s *plan.Step, step int, state map[string]nodes.Tensor)
 	// Checkpoint is how often a loop's state is kept in the store, so that a run that is killed or stopped goes on from there; 0 for never.
 	Checkpoint time.Duration
+	Machine    string           // names processor, kernels and workers, for records of how long steps take; empty: none are kept
 	Memory     int64            // bytes that the run may use; 0 for no limit. Steps run together where that fits
 	Now        func() time.Time // nil for time.Now
 }
