@@ -79,6 +79,7 @@ func (e *Executor) exec(p *program.Program, workers int) *exec {
 	x := &exec{p: p, of: banded.Of, tier: e.tier, windows: make(map[program.ID]window),
 		weights: make([]kernel.Weight, len(p.Values)), vectors: make([][]float32, len(p.Values)), pool: pool{threads: threads(workers)}}
 	x.findWords()
+	x.findVectors()
 	x.plan = program.PlanMemoryOf(p, x.asWords)
 	return x
 }
@@ -101,23 +102,33 @@ func weightOf(w program.WeightData) kernel.Weight {
 	return out
 }
 
-// widenVectors keeps as fp32 the weights of one dimension and those that a Reshape makes values of.
+// widenVectors keeps the weights that findVectors lists as fp32.
 func (x *exec) widenVectors() error {
+	for _, id := range x.widened {
+		if x.weights[id].Data == nil {
+			continue
+		}
+		x.vectors[id] = make([]float32, x.p.Value(id).Elems())
+		x.weights[id].Widen(x.vectors[id], 0)
+	}
+	return nil
+}
+
+// findVectors lists the weights that are widened: vectors, and those that are read as values.
+func (x *exec) findVectors() {
 	asValue := make(map[program.ID]bool)
 	for i := range x.p.Instrs {
 		if _, ok := x.p.Instrs[i].Op.(*program.Reshape); ok {
 			asValue[x.p.Instrs[i].In[0]] = true
 		}
 	}
-	for id := range x.weights {
-		v := x.p.Value(program.ID(id))
-		if x.weights[id].Data == nil || len(v.Shape) != 1 && !asValue[program.ID(id)] {
-			continue
+	for id := range x.p.Values {
+		v := &x.p.Values[id]
+		if v.Origin == program.FromWeight && (len(v.Shape) == 1 || asValue[program.ID(id)]) {
+			x.widened = append(x.widened, program.ID(id))
+			x.vectorBytes += 4 * int64(v.Elems())
 		}
-		x.vectors[id] = make([]float32, v.Elems())
-		x.weights[id].Widen(x.vectors[id], 0)
 	}
-	return nil
 }
 
 // operation is an instruction, ready to run.
@@ -183,7 +194,7 @@ func (x *exec) operation(in *program.Instr) (operation, needs) {
 
 // PeakBytes implements program.Exec.
 func (x *exec) PeakBytes() int64 {
-	return x.plan.Bytes + 4*(int64(x.needs.shared)+int64(x.needs.worker+x.needs.ends)*int64(x.pool.threads)+x.kept)
+	return x.plan.Bytes + x.vectorBytes + 4*(int64(x.needs.shared)+int64(x.needs.worker+x.needs.ends)*int64(x.pool.threads)+x.kept)
 }
 
 // Close implements program.Exec. The exec is not run again.

@@ -21,7 +21,10 @@ type exec struct {
 
 	weights []kernel.Weight // by ID
 	vectors [][]float32     // by ID: weights of one dimension, widened
-	asWords []bool          // by ID: values that are stored as words of two channels
+	widened []program.ID    // weights that have a vector
+	// vectorBytes is what the vectors take.
+	vectorBytes int64
+	asWords     []bool // by ID: values that are stored as words of two channels
 
 	content   program.ContentSource // of the weights, or nil
 	packer    *packer               // makes what is not kept yet, or nil

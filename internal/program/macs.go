@@ -27,6 +27,7 @@ func count(p *Program, of func(p *Program, in *Instr) int64) int64 {
 	}
 	return total
 }
+
 // InstrMACs counts those of one run of an instruction.
 func InstrMACs(p *Program, in *Instr) int64 {
 	switch op := in.Op.(type) {

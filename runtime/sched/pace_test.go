@@ -46,7 +46,7 @@ func TestEstimate(t *testing.T) {
 	rows := []Row{{Step: like, State: WouldRun}, {Step: step(1800), State: WouldWait}, {Step: like, State: WouldHit}, {Step: step(0), State: WouldRun}}
 	Estimate(p, rows, h, "this", speed)
 	for i, want := range []time.Duration{4 * time.Second * 1000 / 900, 8 * time.Second, 0, 0} {
-		if got := rows[i].Takes; (got - want).Abs() > time.Microsecond || (want > 0) != (rows[i].From == FromHistory) {
+		if got := rows[i].Takes; (got-want).Abs() > time.Microsecond || (want > 0) != (rows[i].From == FromHistory) {
 			t.Errorf("row %d: %v from %q, want %v", i, got, rows[i].From, want)
 		}
 	}
