@@ -21,9 +21,6 @@ import (
 )
 
 // benchFlags are the flags of flow bench.
-// benchPrecisions are those of a processor.
-var benchPrecisions = []string{program.F32.String(), program.BF16.String()}
-
 type benchFlags struct {
 	model, size, precision, compare, memory string
 	only                                    []string
@@ -60,14 +57,14 @@ bits. With --compare they are held against those of another machine. Exit code 1
 	fs.IntVar(&f.batch, "batch", 1, "batch of the UNet; guidance doubles it in a workflow")
 	fs.IntVar(&f.steps, "steps", 0, "evaluations of the UNet in a row (default: one more than --repeat)")
 	fs.IntVar(&f.repeat, "repeat", 5, "times that each thing is measured, after a first time that does not count")
-	fs.StringVar(&f.precision, "precision", "bf16", "of products: "+strings.Join(benchPrecisions, " or "))
+	fs.StringVar(&f.precision, "precision", "bf16", "of products: "+strings.Join(portable, " or "))
 	fs.IntVar(&f.threads, "threads", 0, "workers; 0 for as many as the process may use")
 	fs.StringVar(&f.memory, "memory", "", "memory that may be used, such as 4GB (default: what the machine and its control group allow)")
 	fs.StringSliceVar(&f.only, "only", nil, "measure these alone: "+strings.Join(bench.Groups, ", "))
 	fs.BoolVar(&f.asJSON, "json", false, "write a JSON document with all samples")
 	fs.BoolVar(&f.digests, "digests", false, "show the digests of the examples for each tier of kernels instead; --size and --steps make them smaller")
 	fs.StringVar(&f.compare, "compare", "", "compare with a document that --json has written")
-	for name, values := range map[string][]string{"precision": benchPrecisions, "only": bench.Groups, "model": {bench.SDXL, "castle"}} {
+	for name, values := range map[string][]string{"precision": portable, "only": bench.Groups, "model": {bench.SDXL, "castle"}} {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveDefault))
 	}
 	return c
@@ -168,8 +165,8 @@ func (f *benchFlags) options() (bench.Options, error) {
 	if err := w.check(); err != nil {
 		return opt, err
 	}
-	if !slices.Contains(benchPrecisions, f.precision) {
-		return opt, fmt.Errorf("--precision %q is not one of %s: this measures the processor", f.precision, strings.Join(benchPrecisions, ", "))
+	if !slices.Contains(portable, f.precision) {
+		return opt, fmt.Errorf("--precision %q is not one of %s: this measures the processor", f.precision, strings.Join(portable, ", "))
 	}
 	if opt.Precision = program.BF16; f.precision == program.F32.String() {
 		opt.Precision = program.F32

@@ -50,7 +50,7 @@ func (a *app) calibrateFile(ctx context.Context, file string, f *testFlags, opt 
 		if opt.Asked != nil && !opt.Asked(t.Name.Text) || f.tier != "all" && f.tier != t.Tier {
 			continue
 		}
-		c, diags, err := opt.Calibrate(ctx, file, t.Name.Text, f.calibrate, spec.Precisions)
+		c, diags, err := opt.Calibrate(ctx, file, t.Name.Text, f.calibrate, portable)
 		switch {
 		case ctx.Err() != nil:
 			return context.Canceled
