@@ -11,6 +11,9 @@ import (
 	"github.com/seed-8af8f8e1/flow/spec"
 )
 
+// processors are the precisions that run on a processor.
+var processors = []string{"fp32", "bf16"}
+
 func TestLoosened(t *testing.T) {
 	for _, tt := range []struct {
 		bound    string
@@ -58,11 +61,11 @@ func TestCalibrate(t *testing.T) {
 		return strings.Replace(s, "image.image: {golden: goldens/five.png, ssim: 0.99}", "image.image:\n        golden: goldens/five.png", 1)
 	})
 	r.run(Rewrite, "five,noise")
-	c, diags, err := r.opt.Calibrate(t.Context(), r.file, "five", 2, spec.Precisions)
+	c, diags, err := r.opt.Calibrate(t.Context(), r.file, "five", 2, processors)
 	if err != nil || diags != nil || strings.Join(c.Classes, " ") != "bf16@1 fp32@1" || len(c.Bounds) != 2 || c.Bounds[1].Bound != "ssim" || c.Bounds[1].Was != "" {
 		t.Fatalf("%+v, %v, %v", c, diags, err)
 	}
-	noise, _, err := r.opt.Calibrate(t.Context(), r.file, "noise", 1, spec.Precisions)
+	noise, _, err := r.opt.Calibrate(t.Context(), r.file, "noise", 1, processors)
 	if err != nil || len(noise.Bounds) != 1 || noise.Bounds[0].Now != "1" {
 		t.Errorf("noise: %+v, %v", noise, err)
 	}
@@ -77,7 +80,7 @@ func TestCalibrate(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), "image.image:\n        ssim: 0.") || !strings.Contains(string(text), "{cosine: 1, golden: goldens/noise.safetensors}") {
 		t.Errorf("%v\n%s", err, text)
 	}
-	for _, precision := range spec.Precisions {
+	for _, precision := range processors {
 		r.numerics = precision
 		for name, got := range r.run(Compare, "five,noise") {
 			if got.State != Pass && got.State != Left {
