@@ -10,7 +10,7 @@ import (
 	"github.com/seed-8af8f8e1/flow/runtime/plan"
 )
 
-// took is a record of an action of so many multiply-adds that took so long.
+// tookRecord is a record of an action of so many multiply-adds that took so long.
 func tookRecord(p *plan.Plan, s *plan.Step, machine string, macs int64, d time.Duration) *cache.Record {
 	r := &cache.Record{Duration: d, Meta: map[string]string{}}
 	of := *s
