@@ -93,10 +93,10 @@ class Stable:
                 raise Missing("no gcc to make the library for MKL") from None
         return path
 
-    def sdcpp(self, size, steps):
-        """One run of stable-diffusion.cpp."""
-        program, file = self.work / "sdcpp" / "build" / "bin" / "sd-cli", self.work / "sdcpp.gguf"
-        for path, how in (program, "see docs/bench/README.md"), (file, f"python {HERE / 'peer_sdcpp.py'} convert {program} {self.model} {file}"):
+    def sdcpp(self, size, steps, kind):
+        """One run of stable-diffusion.cpp with weights of a kind, bf16 or f16."""
+        program, file = self.work / "sdcpp" / "build" / "bin" / "sd-cli", self.work / f"sdcpp-{kind}.gguf"
+        for path, how in (program, "see docs/bench/README.md"), (file, f"python {HERE / 'peer_sdcpp.py'} convert {program} {self.model} {file} {kind}"):
             if not path.exists():
                 raise Missing(f"no {path}: {how}")
         out = subprocess.run([sys.executable, HERE / "peer_sdcpp.py", program, str(size), str(steps), str(self.threads), file], stdout=subprocess.PIPE, text=True)

@@ -1,9 +1,9 @@
 """stable-diffusion.cpp as a peer of race.py: peer_sdcpp.py SD_CLI SIZE STEPS THREADS FILE renders once and prints what its log says, as JSON; FILE is what
 
-    python peer_sdcpp.py convert SD_CLI MODEL FILE
+    python peer_sdcpp.py convert SD_CLI MODEL FILE TYPE
 
-has made of diffusers' model: bf16, in which its linear layers are quickest on a processor with dot products of bf16. The picture is not decoded: the program
-is ended after sampling.
+has made of diffusers' model. Its linear layers are quickest in bf16 on a processor with dot products of bf16, and in f16 on one with AVX2 alone. The picture is
+not decoded: the program is ended after sampling.
 """
 
 import json
@@ -48,15 +48,15 @@ def encoder(i):
     return lambda name: f"conditioner.embedders.{i}.transformer." + (name if name.startswith("text_") else "text_model." + name)
 
 
-def convert(program, model, path):
-    """Writes one file for all parts: first with the names by which the program knows them, then by the program itself in bf16."""
+def convert(program, model, path, kind):
+    """Writes one file for all parts: first with the names by which the program knows them, then by the program itself with weights of that kind."""
     with tempfile.TemporaryDirectory(dir=path.parent) as place:
         single = pathlib.Path(place) / "model.safetensors"
         files = [(shard, prefixed("unet.")) for shard in sorted((model / "unet").glob("*.safetensors"))]
         files += [(model / "vae" / "diffusion_pytorch_model.safetensors", prefixed("vae."))]
         files += [(model / name / "model.safetensors", encoder(i)) for i, name in enumerate(("text_encoder", "text_encoder_2"))]
         merge(files, single)
-        subprocess.run([program, "-M", "convert", "--model", single, "--type", "bf16", "-o", path], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([program, "-M", "convert", "--model", single, "--type", kind, "-o", path], check=True, stdout=subprocess.DEVNULL)
 
 
 def peak_bytes(process):
@@ -72,10 +72,16 @@ TOOK = {  # what the log says of the time that each took
 }
 
 
+def eager(program):
+    """The flag by which newer versions load all weights at the start, as older ones always do."""
+    told = subprocess.run([program, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+    return ["--eager-load"] if "--eager-load" in told else []
+
+
 def render(program, size, steps, threads, path):
     """One run: seconds of both text encoders with two prompts, of a step (the UNet twice), until the prompts were there, and the peak of memory."""
     command = [program, "--model", path, "-p", "a futuristic castle surrounded by a forest", "-n", "monochrome, lowres", "-H", size, "-W", size, "--steps", steps,
-               "--cfg-scale", "5", "--sampling-method", "euler", "-t", threads, "--eager-load", "-v", "-o", "/dev/null"]
+               "--cfg-scale", "5", "--sampling-method", "euler", "-t", threads, *eager(program), "-v", "-o", "/dev/null"]
     started, said, lines = time.perf_counter(), {}, []
     with subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as process:
         for line in process.stdout:
@@ -97,7 +103,7 @@ def render(program, size, steps, threads, path):
 
 def main():
     if sys.argv[1] == "convert":
-        return convert(*(pathlib.Path(p).resolve() for p in sys.argv[2:]))
+        return convert(*(pathlib.Path(p).resolve() for p in sys.argv[2:5]), sys.argv[5])
     print(json.dumps(render(*sys.argv[1:])))
 
 

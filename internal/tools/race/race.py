@@ -77,11 +77,11 @@ def table(results):
 
 def sdcpp(stable, options):
     """stable-diffusion.cpp, a run at a time: 512x512, one step with guidance, that is the UNet twice; and flow's parts after each."""
-    say("stable-diffusion.cpp bf16, 512x512, one step with guidance")
+    say(f"stable-diffusion.cpp {options.sdcpp_type}, 512x512, one step with guidance")
     out = []
     try:
         for _ in range(options.sdcpp):
-            said = stable.sdcpp(512, 1)
+            said = {"type": options.sdcpp_type, **stable.sdcpp(512, 1, options.sdcpp_type)}
             for name in "unet-512", "text":
                 with stable.flow(ROWS[name]) as flow:
                     flow.run()
@@ -122,6 +122,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--others", type=int, default=3)
     parser.add_argument("--sdcpp", type=int, default=1, help="runs of stable-diffusion.cpp")
+    parser.add_argument("--sdcpp-type", choices=["bf16", "f16"], default="bf16", help="its weights; f16 is quicker where a processor has no dot products of bf16")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=pathlib.Path, help="write every sample to this file, after each race")
     options = parser.parse_args()
