@@ -75,77 +75,111 @@ func lowestGap(placed []life, l life) int64 {
 // lifetimes lists the values that need memory of their own; same gives, by ID, the value whose memory
 // another one shares, or None, and moved by how many bytes it lies behind the beginning of that memory.
 func lifetimes(p *Program, half []bool) (lives []life, same []ID, moved []int64) {
-	first, last := loopRange(p)
-	same, moved = make([]ID, len(p.Values)), make([]int64, len(p.Values))
+	n := len(p.Values)
+	t := &tenancy{p: p, half: half, same: make([]ID, n), moved: make([]int64, n), index: make([]int, n)}
+	t.first, t.last = loopRange(p)
 	ends := lastUses(p)
-	index := make([]int, len(p.Values)) // 1 + index in lives
-	begin := func(id ID, at int) {
-		if index[id] != 0 {
-			return
-		}
-		size := int64(p.Values[id].Elems()) * int64(p.Values[id].DType.Size())
-		if half != nil && half[id] {
-			c := int64(p.Values[id].Shape[len(p.Values[id].Shape)-1])
-			size = int64(p.Values[id].Elems()) / c * ((c + 1) / 2) * 4
-		}
-		lives = append(lives, life{id: id, from: at, to: at, bytes: (size + arenaAlign - 1) / arenaAlign * arenaAlign})
-		index[id] = len(lives)
-	}
-	use := func(id ID, at int) {
-		if id == None || index[id] == 0 {
-			return
-		}
-		l := &lives[index[id]-1]
-		if l.from < first && at >= first && at <= last {
-			at = last // made before the loop, read in each step
-		}
-		if at > l.to {
-			l.to = at
-		}
-	}
 	for _, c := range p.Carries { // a carried value lives from before the loop to its end and beyond
-		begin(c.Body, max(first-1, 0))
-		use(c.Body, last)
+		t.begin(c.Body, max(t.first-1, 0))
+		t.use(c.Body, t.last)
 	}
 	for i := range p.Instrs {
 		in := &p.Instrs[i]
-		if shares(p, in) && index[in.In[0]] != 0 {
-			root := lives[index[in.In[0]]-1].id
-			same[in.Out[0]], index[in.Out[0]], moved[in.Out[0]] = root, index[root], moved[in.In[0]]
+		if shares(p, in) && t.index[in.In[0]] != 0 {
+			root := t.of(in.In[0]).id
+			t.join(in.Out[0], in.In[0], root, t.moved[in.In[0]])
 		}
-		if over := inPlace(p, in, ends, i); over != None && index[over] != 0 && (half == nil || !half[in.Out[0]] && !half[over]) {
-			l := &lives[index[over]-1]
-			if slide := slideOf(p, in); slide == 0 || l.slide == 0 || l.slide == slide {
-				if slide > 0 && l.slide == 0 && moved[l.id] == 0 { // the first time, all that lies there moves
-					l.slide = slide
-					l.bytes += slide
-					for id := range index {
-						if index[id] == index[over] {
-							moved[id] += slide
-						}
-					}
-				}
-				same[in.Out[0]], index[in.Out[0]], moved[in.Out[0]] = l.id, index[over], moved[over]
-				if slide > 0 {
-					moved[in.Out[0]] = slide - moved[over]
-				}
-			}
-		}
+		t.replace(in, inPlace(p, in, ends, i))
 		for _, id := range in.Out {
-			begin(id, i)
+			t.begin(id, i)
 		}
 		for _, id := range in.In {
-			use(id, i)
+			t.use(id, i)
 		}
 	}
 	for _, c := range p.Carries {
-		use(c.Init, max(first-1, 0))
-		use(c.Next, last)
+		t.use(c.Init, max(t.first-1, 0))
+		t.use(c.Next, t.last)
 	}
 	for _, o := range p.Outputs {
-		use(o.Value, len(p.Instrs))
+		t.use(o.Value, len(p.Instrs))
 	}
-	return lives, same, moved
+	return t.lives, t.same, t.moved
+}
+
+// tenancy finds out who needs memory when, an instruction after the other.
+type tenancy struct {
+	p           *Program
+	half        []bool
+	first, last int // of the loop
+	lives       []life
+	same        []ID    // by ID: whose memory it shares
+	moved       []int64 // by ID: how far behind the beginning of that memory it lies
+	index       []int   // by ID: 1 + index in lives
+}
+
+// of is the life of the memory that a value lies in.
+func (t *tenancy) of(id ID) *life { return &t.lives[t.index[id]-1] }
+
+// begin gives a value memory of its own from an instruction on, if it has none.
+func (t *tenancy) begin(id ID, at int) {
+	if t.index[id] != 0 {
+		return
+	}
+	v := t.p.Values[id]
+	size := int64(v.Elems()) * int64(v.DType.Size())
+	if t.half != nil && t.half[id] {
+		c := int64(v.Shape[len(v.Shape)-1])
+		size = int64(v.Elems()) / c * ((c + 1) / 2) * 4
+	}
+	t.lives = append(t.lives, life{id: id, from: at, to: at, bytes: (size + arenaAlign - 1) / arenaAlign * arenaAlign})
+	t.index[id] = len(t.lives)
+}
+
+// use keeps a value's memory until an instruction, or to the loop's end where it was made before the loop and is read in each step.
+func (t *tenancy) use(id ID, at int) {
+	if id == None || t.index[id] == 0 {
+		return
+	}
+	l := t.of(id)
+	if l.from < t.first && at >= t.first && at <= t.last {
+		at = t.last
+	}
+	l.to = max(l.to, at)
+}
+
+// join lays a value into the memory that another lies in.
+func (t *tenancy) join(id, other, root ID, moved int64) {
+	t.same[id], t.index[id], t.moved[id] = root, t.index[other], moved
+}
+
+// replace lays an instruction's result over an operand that ends there, where they may lie as the operand does or all slide the same way.
+func (t *tenancy) replace(in *Instr, over ID) {
+	if over == None || t.index[over] == 0 {
+		return
+	}
+	out := in.Out[0]
+	if t.half != nil && (t.half[out] || t.half[over]) {
+		return
+	}
+	l, slide := t.of(over), slideOf(t.p, in)
+	if slide != 0 && l.slide != 0 && l.slide != slide {
+		return
+	}
+	if slide > 0 && l.slide == 0 && t.moved[l.id] == 0 { // the first time, all that lies there moves
+		l.slide = slide
+		l.bytes += slide
+		for id := range t.index {
+			if t.index[id] == t.index[over] {
+				t.moved[id] += slide
+			}
+		}
+	}
+	moved := t.moved[over]
+	if slide > 0 {
+		moved = slide - moved
+	}
+	t.join(out, over, l.id, moved)
 }
 
 // lastUses gives, by ID, the last instruction that reads a value; none can tell for those that outlive the instructions.
