@@ -35,9 +35,10 @@ func (l *Lock) Look(p *plan.Plan, memo nodes.Memo) (diags []spec.Diagnostic, unr
 
 // comparison collects differences.
 type comparison struct {
-	lock  *Lock
-	plan  *plan.Plan
-	diags []spec.Diagnostic
+	lock   *Lock
+	plan   *plan.Plan
+	partly map[string]bool // see [Lock]
+	diags  []spec.Diagnostic
 }
 
 func (c *comparison) add(at spec.Pos, hint, format string, args ...any) {
@@ -50,7 +51,7 @@ func (c *comparison) add(at spec.Pos, hint, format string, args ...any) {
 // differences compares the lock with what a plan reads. What the workflow has and this plan does not read - no output needs it, or a test
 // asks for a part of the workflow - may be pinned.
 func (l *Lock) differences(now *Lock, p *plan.Plan) []spec.Diagnostic {
-	c := &comparison{lock: l, plan: p}
+	c := &comparison{lock: l, plan: p, partly: now.partly}
 	for _, x := range []struct {
 		name      string
 		at        spec.Pos
@@ -113,7 +114,7 @@ func (c *comparison) pinned(what string, want, got *Pinned) {
 	}
 	for i := range want.Entries {
 		w := &want.Entries[i]
-		if !slices.ContainsFunc(got.Entries, func(g Entry) bool { return w.Name == g.Name }) {
+		if !c.partly[got.Name] && !slices.ContainsFunc(got.Entries, func(g Entry) bool { return w.Name == g.Name }) {
 			c.add(w.pos, "", "the lock pins %s, which is not read", name(w))
 		}
 	}

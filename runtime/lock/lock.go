@@ -28,6 +28,7 @@ type Lock struct {
 	file                        string // that it was read from
 	class, edition, device, pos spec.Pos
 	kindPos                     map[string]spec.Pos
+	partly                      map[string]bool // models that a step names which the plan does not need: others may read more of them
 }
 
 // Pinned is a declared model or file.
@@ -56,9 +57,13 @@ func Path(workflow string) string {
 func Of(p *plan.Plan) *Lock {
 	l := &Lock{Workflow: p.Doc.Name.Text, Class: nodes.Class(p.Precision), Edition: p.Edition, Device: p.Device}
 	models, files := make(map[string]*Pinned), make(map[string]*Pinned)
+	l.partly = make(map[string]bool)
 	for _, s := range p.Steps {
-		if s.Live == nil && s.Plan.Outputs == nil {
-			continue // no output needs it, whatever the parameters are
+		if s.Live == nil && s.Plan.Outputs == nil { // no output needs it, whatever the parameters are
+			for _, f := range s.Args.Files() {
+				l.partly[f.Name] = true
+			}
+			continue
 		}
 		l.Kinds = append(l.Kinds, s.Kind.ID())
 		for _, live := range opened(s) {
