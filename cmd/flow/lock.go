@@ -123,13 +123,22 @@ func (a *app) refuse(diags []spec.Diagnostic, file, format string, code int) err
 // lockFlags say how a command treats the workflow's lock.
 type lockFlags struct {
 	locked, offline bool
+	file            string // of the lock, for a picture
 	command         *cobra.Command
 }
 
 func (f *lockFlags) add(c *cobra.Command) {
 	f.command = c
-	c.Flags().BoolVar(&f.locked, "locked", false, "what differs from the workflow's lock is an error (default where CI=true and there is a lock; --locked=false)")
+	c.Flags().BoolVar(&f.locked, "locked", false, "what differs from the lock is an error (default where CI=true and there is a lock; --locked=false)")
 	c.Flags().BoolVar(&f.offline, "offline", false, "never use the network; flow never does, whatever this says")
+}
+
+// strict says whether what differs is an error; found that there is a lock.
+func (f *lockFlags) strict(found bool) bool {
+	if !f.command.Flags().Changed("locked") && strings.EqualFold(os.Getenv("CI"), "true") {
+		return found
+	}
+	return f.locked
 }
 
 // hold compares a workflow with its lock. With --locked what differs is an error, without it a warning, as is a lock that is not there. Files
@@ -137,10 +146,7 @@ func (f *lockFlags) add(c *cobra.Command) {
 func (a *app) hold(ctx context.Context, w *flowruntime.Workflow, file string, f *lockFlags, format string, hash bool) error {
 	path := lock.Path(file)
 	_, err := os.Stat(path)
-	locked := f.locked
-	if !f.command.Flags().Changed("locked") && strings.EqualFold(os.Getenv("CI"), "true") {
-		locked = err == nil
-	}
+	locked := f.strict(err == nil)
 	if err != nil {
 		how := noLock("the workflow", file)
 		if locked {
@@ -159,35 +165,69 @@ func (a *app) hold(ctx context.Context, w *flowruntime.Workflow, file string, f 
 	if l == nil {
 		return a.refuse(diags, path, format, exitFile)
 	}
-	memo := cache.Memos(a.openStore())
-	var unread int64
-	if locked && hash {
-		diags, err = l.Check(ctx, w.Plan, memo)
+	h, err := a.compare(ctx, w, &lockFile{path, src, l}, locked && hash)
+	if err != nil {
+		return err
+	}
+	if locked && h.unread > 0 && len(h.diags) == 0 {
+		fmt.Fprintf(a.err, "warning: %s of files are not held to %s: they are not hashed yet; flow run --locked hashes them\n", humanize.Bytes(uint64(h.unread)), safetext.Line(path))
+	}
+	return a.judge(h, locked, format)
+}
+
+// lockFile is a lock with the file that it was read from.
+type lockFile struct {
+	path string
+	src  []byte
+	*lock.Lock
+}
+
+// held is what comparing a workflow with a lock came to.
+type held struct {
+	lock   *lockFile
+	diags  []spec.Diagnostic
+	unread int64 // bytes of files that were compared by their sizes alone
+}
+
+// compare holds a workflow to a lock; whole says that files of which no digest is remembered are read. A workflow that is what the
+// lock pins, and whose files were all compared, names the lock in its pictures.
+func (a *app) compare(ctx context.Context, w *flowruntime.Workflow, l *lockFile, whole bool) (*held, error) {
+	h, memo := &held{lock: l}, cache.Memos(a.openStore())
+	if whole {
+		var err error
+		h.diags, err = l.Check(ctx, w.Plan, memo)
 		if err != nil && ctx.Err() != nil {
-			return ctx.Err()
+			return nil, ctx.Err()
 		} else if err != nil {
-			return &exitError{exitRun, err.Error()}
+			return nil, &exitError{exitRun, err.Error()}
 		}
 	} else {
-		diags, unread = l.Look(w.Plan, memo)
+		h.diags, h.unread = l.Look(w.Plan, memo)
 	}
-	if locked && len(diags) > 0 {
-		return a.refuse(diags, path, format, exitDiffers)
+	if len(h.diags) == 0 && h.unread == 0 {
+		w.Pin(digest(l.src))
 	}
-	for i := range diags {
-		diags[i].Severity = spec.Warning
+	return h, nil
+}
+
+// judge shows what differs from a lock: an error where locked says so.
+func (a *app) judge(h *held, locked bool, format string) error {
+	switch {
+	case len(h.diags) == 0:
+		return nil
+	case locked:
+		return a.refuse(h.diags, h.lock.path, format, exitDiffers)
 	}
-	if locked && unread > 0 {
-		fmt.Fprintf(a.err, "warning: %s of files are not held to %s: they are not hashed yet; flow run --locked hashes them\n", humanize.Bytes(uint64(unread)), safetext.Line(path))
+	for i := range h.diags {
+		h.diags[i].Severity = spec.Warning
 	}
-	if len(diags) > 0 {
-		return a.show(a.err, diags, format, path)
-	}
-	if unread == 0 { // all that the lock pins was compared
-		sum := sha256.Sum256(src)
-		w.Pin(hex.EncodeToString(sum[:]))
-	}
-	return nil
+	return a.show(a.err, h.diags, format, h.lock.path)
+}
+
+// digest is a SHA-256 in hex.
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // noLock is the message where a workflow has no lock.

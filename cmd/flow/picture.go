@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -57,9 +55,7 @@ func openPicture(name string) (*pictureFile, error) {
 	if err != nil {
 		return nil, &exitError{exitFile, err.Error()}
 	}
-	p := &pictureFile{name: name, data: data}
-	sum := sha256.Sum256(data)
-	p.sum = hex.EncodeToString(sum[:])
+	p := &pictureFile{name: name, sum: digest(data), data: data}
 	if p.texts, err = provenance.Texts(bytes.NewReader(data)); err == nil {
 		p.record, err = provenance.Find(p.texts)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-8af8f8e1/flow/internal/provenance"
 	"github.com/seed-8af8f8e1/flow/nodes"
+	"github.com/seed-8af8f8e1/flow/spec"
 )
 
 // flowIn runs the command in the current folder.
@@ -99,6 +100,26 @@ func TestPicturesAreShownHarmless(t *testing.T) {
 		_, out, errs := flowIn(t, args...)
 		if strings.ContainsAny(out+errs, "\x1b\a\r\u202e") {
 			t.Errorf("%v: %q %q", args, out, errs)
+		}
+	}
+}
+
+// A picture names its lock by digest: a path in its place is not read, and what lies beside it under a lock's name and is none neither stops nor ends a run.
+func TestPicturesNameLocksByDigest(t *testing.T) {
+	m := &nodes.Image{Width: 1, Height: 1, Pix: make([]byte, 3)}
+	for _, name := range []string{"secret", "../secret", "./secret", strings.Repeat("0", 64), digest(nil)} {
+		inFolder(t)
+		if err := errors.Join(os.WriteFile("secret", []byte("lock: 1\nsecret: text\n"), 0o666), os.Mkdir("folder.lock", 0o777), os.Symlink("/dev/zero", "endless.lock"), os.Symlink("/dev/stdin", "in.lock"),
+			os.WriteFile("large.lock", make([]byte, spec.MaxSize+1), 0o666)); err != nil {
+			t.Fatal(err)
+		}
+		withRecord(t, "in.png", m, provenance.Record{Output: "a", Lock: name, Workflow: strings.Replace(hostile, "PATH", "x.png", 1)})
+		code, _, errs := flowIn(t, "run", "in.png", "--locked")
+		if code != exitDiffers || !strings.Contains(errs, "the lock that in.png was made with") || strings.Contains(errs, "secret: text") {
+			t.Errorf("%s, locked: %d, %s", name, code, errs)
+		}
+		if code, _, errs = flowIn(t, "run", "in.png"); code != exitOK || !strings.Contains(errs, "note: the lock that in.png was made with") {
+			t.Errorf("%s: %d, %s", name, code, errs)
 		}
 	}
 }

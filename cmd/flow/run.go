@@ -14,6 +14,7 @@ import (
 	"github.com/seed-8af8f8e1/flow/nodes"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
 	"github.com/seed-8af8f8e1/flow/runtime/event"
+	"github.com/seed-8af8f8e1/flow/runtime/lock"
 )
 
 func runCommand(a *app) *cobra.Command {
@@ -29,7 +30,8 @@ What the cache knows is not computed again. A file that flow did not write is no
 overwritten without --force. Ctrl-C stops within a second; what is finished stays.
 
 A PNG that flow has written holds its workflow: given instead of FILE it is rendered again into
-the current folder (or --out), over no file, after its plan is shown.`,
+the current folder (or --out), over no file, after its plan is shown. It is held to the lock that
+it was made with, where that lies beside it or in the current folder, or is named by --lock.`,
 		Example: `  flow run castle.flow.yaml
   flow run castle.flow.yaml -p seed=43 -p "prompt=a red house on a beach"
   flow run castle.flow.yaml --json | jq .type`,
@@ -46,7 +48,10 @@ the current folder (or --out), over no file, after its plan is shown.`,
 				if force {
 					return errors.New("a picture's workflow writes over no file: leave --force out, or name another folder with --out")
 				}
-				return a.runPicture(c.Context(), args[0], &f, sink, out, asJSON, bare)
+				return a.runPicture(c.Context(), args[0], &f, &lf, sink, out, asJSON, bare)
+			}
+			if lf.file != "" {
+				return fmt.Errorf("--lock is for pictures; a workflow's lock lies beside it: %s", lock.Path(args[0]))
 			}
 			opt, diags, err := a.options(args[0], &f)
 			if err != nil {
@@ -100,7 +105,7 @@ the current folder (or --out), over no file, after its plan is shown.`,
 	f.addLowMemory(c)
 	f.addShard(c)
 	c.Flags().BoolVar(&f.noPacked, "no-packed", false, "neither use nor make packed weights in the cache (the result is the same)")
-	lf.add(c)
+	lf.addPicture(c)
 	c.Flags().StringVar(&page, "report", "", "write a page (HTML) about the run: pictures, graph, times, steps, parameters")
 	c.Flags().StringVar(&contactSheet, "sheet", "", "write a contact sheet (PNG): the pictures of all cells of the matrix with labels")
 	c.Flags().BoolVar(&bare, "no-metadata", false, "write pictures that do not say what made them")
@@ -121,7 +126,7 @@ func (a *app) warn() {
 }
 
 // runPicture renders the workflow that a picture holds.
-func (a *app) runPicture(ctx context.Context, name string, f *workflowFlags, sink event.Sink, out string, asJSON, bare bool) error {
+func (a *app) runPicture(ctx context.Context, name string, f *workflowFlags, lf *lockFlags, sink event.Sink, out string, asJSON, bare bool) error {
 	p, err := recorded(name)
 	if err != nil {
 		return err
@@ -139,6 +144,13 @@ func (a *app) runPicture(ctx context.Context, name string, f *workflowFlags, sin
 		return err
 	}
 	defer w.Close()
+	h, locked, err := a.pictureLock(ctx, w, p, lf, f.format, false)
+	if err == nil && h != nil {
+		err = a.judge(h, locked, f.format)
+	}
+	if err != nil {
+		return err
+	}
 	a.warn()
 	rows := w.Explain()
 	a.estimate(w.Plan, rows, f.threads)

@@ -28,39 +28,66 @@ type verdict struct {
 	Made     string `json:"pixels_made"`
 	Node     string `json:"first_node,omitempty"` // the first whose action differs
 	Message  string `json:"message"`
+
+	Lock   *lockVerdict `json:"lock,omitempty"` // where the picture names one
+	locked bool         // what differs from the lock is an error
+}
+
+// err is how the command ends. That the picture is another counts more than that it was made from something else.
+func (v *verdict) err() error {
+	switch {
+	case !v.Same:
+		return &exitError{exitTest, ""}
+	case v.locked && v.Lock != nil && v.Lock.State == "differs":
+		return &exitError{exitDiffers, ""}
+	}
+	return nil
 }
 
 func verifyCommand(a *app) *cobra.Command {
 	var f workflowFlags
+	var lf lockFlags
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "verify PICTURE",
 		Short: "Render a picture again and compare",
 		Long: `Reads from a picture that flow has written what made it, renders that anew - no picture of the
 cache is taken - and compares pixel by pixel. It writes nothing. Models are looked for in the
-current folder and in those of --models. Exit codes: 0 the same, 1 another picture.`,
+current folder and in those of --models. Where the lock is found that the picture was made with
+(beside it, in the current folder, or --lock), what is read is held to it: all files are hashed.
+Exit codes: 0 the same, 1 another picture, 5 the same, but with --locked not what the lock pins.`,
 		Example: `  flow verify castle-42.png
-  flow verify castle-42.png --models ~/models --json`,
+  flow verify castle-42.png --models ~/models --json
+  flow verify castle-42.png --locked --lock castle.flow.lock`,
 		Args: takes(1, 1, "one PICTURE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			v, err := a.verify(c.Context(), args[0], &f, asJSON)
+			v, err := a.verify(c.Context(), args[0], &f, &lf, asJSON)
 			if err != nil {
 				return err
 			}
 			if asJSON {
 				err = a.json(v)
 			} else {
-				_, err = fmt.Fprintf(a.out, "%s: %s\n", safetext.Line(v.File), safetext.Line(v.Message))
+				err = a.verdictText(v)
 			}
-			if err == nil && !v.Same {
-				err = &exitError{exitTest, ""}
+			if err == nil {
+				err = v.err()
 			}
 			return err
 		},
 	}
 	f.addPlaces(c)
+	lf.addPicture(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "write the verdict as JSON")
 	return c
+}
+
+func (a *app) verdictText(v *verdict) error {
+	if _, err := fmt.Fprintf(a.out, "%s: %s\n", safetext.Line(v.File), safetext.Line(v.Message)); err != nil || v.Lock == nil || v.Lock.text() == "" {
+		return err
+	}
+	_, err := fmt.Fprintln(a.out, safetext.Line(v.Lock.text()))
+	return err
 }
 
 // anew is a store that knows no result, only the digests of files that another remembers.
@@ -75,7 +102,7 @@ func (s anew) GetMemo(key string) ([]byte, bool) { return s.memo.GetMemo(key) }
 // PutMemo implements cache.Store.
 func (s anew) PutMemo(key string, value []byte) { s.memo.PutMemo(key, value) }
 
-func (a *app) verify(ctx context.Context, name string, f *workflowFlags, quiet bool) (*verdict, error) {
+func (a *app) verify(ctx context.Context, name string, f *workflowFlags, lf *lockFlags, quiet bool) (*verdict, error) {
 	p, err := recorded(name)
 	if err != nil {
 		return nil, err
@@ -91,6 +118,10 @@ func (a *app) verify(ctx context.Context, name string, f *workflowFlags, quiet b
 		return nil, err
 	}
 	defer w.Close()
+	pinned, locked, err := a.verifyLock(ctx, w, p, lf, f.format)
+	if err != nil {
+		return nil, err
+	}
 	done, err := a.onDevice(w)
 	if err != nil {
 		return nil, err
@@ -110,7 +141,7 @@ func (a *app) verify(ctx context.Context, name string, f *workflowFlags, quiet b
 	if !ok {
 		return nil, &exitError{exitRun, "the workflow made no picture"}
 	}
-	v := &verdict{File: name, Numerics: nodes.Class(w.Plan.Precision), Found: m.Digest().String(), Made: got.Image.Digest().String()}
+	v := &verdict{File: name, Numerics: nodes.Class(w.Plan.Precision), Found: m.Digest().String(), Made: got.Image.Digest().String(), Lock: pinned, locked: locked}
 	v.Same = v.Found == v.Made
 	v.explain(p.record, got.Actions)
 	return v, nil

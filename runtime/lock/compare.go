@@ -41,7 +41,8 @@ type comparison struct {
 	diags  []spec.Diagnostic
 }
 
-func (c *comparison) add(at spec.Pos, hint, format string, args ...any) {
+func (c *comparison) add(at spec.Pos, format string, args ...any) {
+	hint := c.lock.Mend
 	if hint == "" {
 		hint = "if that is meant, write the lock anew: flow lock " + c.plan.Doc.File
 	}
@@ -58,17 +59,17 @@ func (l *Lock) differences(now *Lock, p *plan.Plan) []spec.Diagnostic {
 		want, got string
 	}{{"numerics class", l.class, l.Class, now.Class}, {"device", l.device, l.Device, now.Device}, {"edition", l.edition, l.Edition, now.Edition}} {
 		if x.want != x.got {
-			c.add(x.at, "", "the lock pins the %s %s, and this run has %s", x.name, x.want, x.got)
+			c.add(x.at, "the lock pins the %s %s, and this run has %s", x.name, x.want, x.got)
 		}
 	}
 	for _, k := range now.Kinds {
 		if !slices.Contains(l.Kinds, k) {
-			c.add(l.pos, "", "the lock does not have the kind %s", k)
+			c.add(l.pos, "the lock does not have the kind %s", k)
 		}
 	}
 	for _, k := range l.Kinds {
 		if !slices.ContainsFunc(p.Steps, func(s *plan.Step) bool { return s.Kind.ID() == k }) {
-			c.add(l.kindPos[k], "", "the lock pins the kind %s, which the workflow does not use", spec.Quote(k))
+			c.add(l.kindPos[k], "the lock pins the kind %s, which the workflow does not use", spec.Quote(k))
 		}
 	}
 	c.block("model", l.Models, now.Models, func(name string) bool { return p.Doc.Model(name) != nil })
@@ -80,14 +81,14 @@ func (l *Lock) differences(now *Lock, p *plan.Plan) []spec.Diagnostic {
 func (c *comparison) block(what string, want, got []*Pinned, declared func(name string) bool) {
 	for _, g := range got {
 		if i := slices.IndexFunc(want, func(w *Pinned) bool { return w.Name == g.Name }); i < 0 {
-			c.add(c.lock.pos, "", "the lock does not have the %s %q", what, g.Name)
+			c.add(c.lock.pos, "the lock does not have the %s %q", what, g.Name)
 		} else {
 			c.pinned(what, want[i], g)
 		}
 	}
 	for _, w := range want {
 		if !declared(w.Name) {
-			c.add(w.pos, "", "the lock pins the %s %s, which the workflow does not have", what, spec.Quote(w.Name))
+			c.add(w.pos, "the lock pins the %s %s, which the workflow does not have", what, spec.Quote(w.Name))
 		}
 	}
 }
@@ -104,18 +105,18 @@ func (c *comparison) pinned(what string, want, got *Pinned) {
 		g := &got.Entries[i]
 		k := slices.IndexFunc(want.Entries, func(w Entry) bool { return w.Name == g.Name })
 		if k < 0 {
-			c.add(want.pos, "", "the lock does not have %s, which is read", name(g))
+			c.add(want.pos, "the lock does not have %s, which is read", name(g))
 			continue
 		}
 		w := &want.Entries[k]
 		if how := w.difference(g); how != "" {
-			c.add(w.pos, "", "%s is not what the lock pins: %s", name(g), how)
+			c.add(w.pos, "%s is not what the lock pins: %s", name(g), how)
 		}
 	}
 	for i := range want.Entries {
 		w := &want.Entries[i]
 		if !c.partly[got.Name] && !slices.ContainsFunc(got.Entries, func(g Entry) bool { return w.Name == g.Name }) {
-			c.add(w.pos, "", "the lock pins %s, which is not read", name(w))
+			c.add(w.pos, "the lock pins %s, which is not read", name(w))
 		}
 	}
 }

@@ -25,6 +25,9 @@ type Lock struct {
 	Models   []*Pinned // by name
 	Files    []*Pinned // by name, each with one entry
 
+	// Mend says what to do where a plan differs from what was read. Empty: flow lock with the plan's file.
+	Mend string
+
 	file                        string // that it was read from
 	class, edition, device, pos spec.Pos
 	kindPos                     map[string]spec.Pos
