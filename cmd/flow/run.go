@@ -13,15 +13,19 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/ui"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
-	"github.com/seed-8af8f8e1/flow/runtime/event"
 	"github.com/seed-8af8f8e1/flow/runtime/lock"
 )
 
+// runFlags are the flags of flow run.
+type runFlags struct {
+	workflowFlags
+	lock              lockFlags
+	json, force, bare bool
+	out, page, sheet  string
+}
+
 func runCommand(a *app) *cobra.Command {
-	var f workflowFlags
-	var asJSON, force, bare bool
-	var lf lockFlags
-	var out, page, contactSheet string
+	var f runFlags
 	c := &cobra.Command{
 		Use:   "run FILE|PICTURE",
 		Short: "Render a workflow's pictures",
@@ -37,114 +41,122 @@ it was made with, where that lies beside it or in the current folder, or is name
   flow run castle.flow.yaml --json | jq .type`,
 		Args: takes(1, 1, "one FILE or PICTURE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			sink := a.sink(false)
-			if asJSON {
-				sink = ui.NewJSON(a.out)
-			}
-			if a.verbose {
-				sink = logged{sink, a.log()}
-			}
 			if isPicture(args[0]) {
-				if force {
-					return errors.New("a picture's workflow writes over no file: leave --force out, or name another folder with --out")
-				}
-				return a.runPicture(c.Context(), args[0], &f, &lf, sink, out, asJSON, bare)
+				return a.runPicture(c.Context(), args[0], &f)
 			}
-			if lf.file != "" {
-				return fmt.Errorf("--lock is for pictures; a workflow's lock lies beside it: %s", lock.Path(args[0]))
-			}
-			opt, diags, err := a.options(args[0], &f)
-			if err != nil {
-				return err
-			}
-			opt.Force = force
-			if out != "" {
-				opt.Folder = out
-			}
-			opt.Sink = sink
-			var seen *report.Run
-			if page != "" {
-				seen = watch(&opt)
-			}
-			var cells *contact
-			if contactSheet != "" {
-				cells = newContact(contactSheet, &opt)
-			}
-			if !bare {
-				opt.Release = release()
-			}
-			a.warn()
-			w, err := a.read(c.Context(), args[0], &f, opt, diags, false)
-			if err != nil {
-				return err
-			}
-			defer w.Close()
-			if err := a.hold(c.Context(), w, args[0], &lf, f.format, true); err != nil {
-				return err
-			}
-			if seen != nil {
-				planned(seen, w.Plan, w.Explain(), gives(opt.Overrides))
-				pictured(seen, w.Plan)
-			}
-			if cells != nil {
-				if err := cells.check(w, opt.Folder); err != nil {
-					return err
-				}
-			}
-			err = a.execute(c.Context(), w, asJSON)
-			if seen != nil {
-				err = errors.Join(err, writeRun(page, seen))
-			}
-			if cells != nil {
-				err = errors.Join(err, cells.write(w.Plan))
-			}
-			return err
+			return a.runFile(c.Context(), args[0], &f)
 		},
 	}
 	f.add(c)
 	f.addLowMemory(c)
 	f.addShard(c)
 	c.Flags().BoolVar(&f.noPacked, "no-packed", false, "neither use nor make packed weights in the cache (the result is the same)")
-	lf.addPicture(c)
-	c.Flags().StringVar(&page, "report", "", "write a page (HTML) about the run: pictures, graph, times, steps, parameters")
-	c.Flags().StringVar(&contactSheet, "sheet", "", "write a contact sheet (PNG): the pictures of all cells of the matrix with labels")
-	c.Flags().BoolVar(&bare, "no-metadata", false, "write pictures that do not say what made them")
-	c.Flags().BoolVar(&asJSON, "json", false, "write events as lines of JSON on standard output")
-	c.Flags().BoolVar(&force, "force", false, "overwrite files that flow did not write")
-	c.Flags().StringVarP(&out, "out", "o", "", "write outputs below this folder (default: the workflow's)")
+	f.lock.addPicture(c)
+	c.Flags().StringVar(&f.page, "report", "", "write a page (HTML) about the run: pictures, graph, times, steps, parameters")
+	c.Flags().StringVar(&f.sheet, "sheet", "", "write a contact sheet (PNG): the pictures of all cells of the matrix with labels")
+	c.Flags().BoolVar(&f.bare, "no-metadata", false, "write pictures that do not say what made them")
+	c.Flags().BoolVar(&f.json, "json", false, "write events as lines of JSON on standard output")
+	c.Flags().BoolVar(&f.force, "force", false, "overwrite files that flow did not write")
+	c.Flags().StringVarP(&f.out, "out", "o", "", "write outputs below this folder (default: the workflow's)")
 	return c
 }
 
-// warn says what a run should know of this machine.
-func (a *app) warn() {
-	if err := kernel.CheckSwitch(); err != nil {
-		fmt.Fprintln(a.err, "warning:", err)
+// onlooker is what sees a run besides the one who started it: the page and the contact sheet, nil where they are not wanted.
+type onlooker struct {
+	page  *report.Run
+	sheet *contact
+	given func(param string) bool
+}
+
+// prepare puts what the flags say into the options of a run.
+func (a *app) prepare(opt *flowruntime.Options, f *runFlags) *onlooker {
+	opt.Sink = a.sink(false)
+	if f.json {
+		opt.Sink = ui.NewJSON(a.out)
 	}
-	if a.warned != nil {
-		fmt.Fprintln(a.err, "warning:", a.warned)
+	if a.verbose {
+		opt.Sink = logged{opt.Sink, a.log()}
 	}
+	opt.Force = f.force
+	if f.out != "" {
+		opt.Folder = f.out
+	}
+	if !f.bare {
+		opt.Release = release()
+	}
+	o := &onlooker{given: gives(opt.Overrides)}
+	if f.page != "" {
+		o.page = watch(opt)
+	}
+	if f.sheet != "" {
+		o.sheet = newContact(f.sheet, opt)
+	}
+	return o
+}
+
+// render runs a workflow that was read, and writes what its onlookers have seen.
+func (a *app) render(ctx context.Context, w *flowruntime.Workflow, o *onlooker, f *runFlags, folder string) error {
+	if o.page != nil {
+		planned(o.page, w.Plan, w.Explain(), o.given)
+		pictured(o.page, w.Plan)
+	}
+	if o.sheet != nil {
+		if err := o.sheet.check(w, folder); err != nil {
+			return err
+		}
+	}
+	err := a.execute(ctx, w, f.json)
+	if o.page != nil {
+		err = errors.Join(err, writeRun(f.page, o.page))
+	}
+	if o.sheet != nil {
+		err = errors.Join(err, o.sheet.write(w.Plan))
+	}
+	return err
+}
+
+// runFile renders a workflow.
+func (a *app) runFile(ctx context.Context, name string, f *runFlags) error {
+	if f.lock.file != "" {
+		return fmt.Errorf("--lock is for pictures; a workflow's lock lies beside it: %s", lock.Path(name))
+	}
+	opt, diags, err := a.options(name, &f.workflowFlags)
+	if err != nil {
+		return err
+	}
+	o := a.prepare(&opt, f)
+	a.warn()
+	w, err := a.read(ctx, name, &f.workflowFlags, opt, diags, false)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := a.hold(ctx, w, name, &f.lock, f.format, true); err != nil {
+		return err
+	}
+	return a.render(ctx, w, o, f, opt.Folder)
 }
 
 // runPicture renders the workflow that a picture holds.
-func (a *app) runPicture(ctx context.Context, name string, f *workflowFlags, lf *lockFlags, sink event.Sink, out string, asJSON, bare bool) error {
+func (a *app) runPicture(ctx context.Context, name string, f *runFlags) error {
+	if f.force {
+		return errors.New("a picture's workflow writes over no file: leave --force out, or name another folder with --out")
+	}
 	p, err := recorded(name)
 	if err != nil {
 		return err
 	}
-	w, err := a.pictureWorkflow(ctx, p, f, func(opt *flowruntime.Options) {
-		opt.Sink = sink
-		if out != "" {
-			opt.Folder = out
-		}
-		if !bare {
-			opt.Release = release()
-		}
+	var o *onlooker
+	var folder string
+	w, err := a.pictureWorkflow(ctx, p, &f.workflowFlags, func(opt *flowruntime.Options) {
+		o = a.prepare(opt, f)
+		folder = opt.Folder
 	})
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	h, locked, err := a.pictureLock(ctx, w, p, lf, f.format, false)
+	h, locked, err := a.pictureLock(ctx, w, p, &f.lock, f.format, false)
 	if err == nil && h != nil {
 		err = a.judge(h, locked, f.format)
 	}
@@ -157,7 +169,17 @@ func (a *app) runPicture(ctx context.Context, name string, f *workflowFlags, lf 
 	if err := a.planText(a.err, w.Plan, rows); err != nil {
 		return err
 	}
-	return a.execute(ctx, w, asJSON)
+	return a.render(ctx, w, o, f, folder)
+}
+
+// warn says what a run should know of this machine.
+func (a *app) warn() {
+	if err := kernel.CheckSwitch(); err != nil {
+		fmt.Fprintln(a.err, "warning:", err)
+	}
+	if a.warned != nil {
+		fmt.Fprintln(a.err, "warning:", a.warned)
+	}
 }
 
 // execute runs a workflow that was read; the paths of what was written go to standard output,
