@@ -210,7 +210,7 @@ func (x *exec) newShortcut(in *program.Instr, op *program.Product) (*shortcut, n
 	s.packing = shortcutPacking{s}
 	s.src, s.out = imageOf(x.p.Shape(in.In[s.seg.X]), nil), imageOf(x.p.Shape(in.Out[0]), nil)
 	s.biases, s.runs[0] = make([]float32, s.out.c), kernel.Run{Taps: 1, Words: s.src.c}
-	return s, needs{shared: up(s.out.c, kernel.NR) * s.src.c, worker: kernel.PackScratch(1), ends: x.ends(kernel.NR), taps: 1}
+	return s, needs{shared: up(s.out.c, kernel.NR) * s.src.c, worker: kernel.PackScratch(1), ends: x.ends(kernel.MR, kernel.NR), taps: 1}
 }
 
 func (s *shortcut) begin(memory []float32) error {

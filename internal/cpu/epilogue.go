@@ -37,9 +37,9 @@ func (p *product) tiled() bool { return p.act != nil || p.op.Epilogue.Gated }
 // finishTiles computes the tiles of rows rows from r0 on, and turns them into results.
 func (t *tiler) finishTiles(r0, rows int) {
 	e, tiles := &t.w.ends, t.w.tiles
-	const tile = kernel.MR * kernel.NR
+	tile := t.height * kernel.NR
 	e.Out, e.Step, e.Tile = tiles, kernel.NR, tile
-	halves := t.sums / t.out.c
+	halves := t.halves()
 	if t.cols%kernel.NR == 0 || halves == 1 {
 		t.dot(e, &t.w.terms, rows, halves*t.cols)
 	} else {

@@ -138,12 +138,12 @@ type operation interface{ run() error }
 // pointers of a worker.
 type needs struct{ shared, worker, ends, taps int }
 
-// ends is what the loops of products keep for rows of tiles of so many columns.
-func (x *exec) ends(cols int) int {
+// ends is what the loops of products keep for so many rows of so many columns.
+func (x *exec) ends(rows, cols int) int {
 	if x.tier.Working == nil {
 		return 0
 	}
-	return x.tier.Working(cols)
+	return x.tier.Working(rows, cols)
 }
 
 // prepare makes the operations and finds the largest working memory that one needs.

@@ -21,6 +21,8 @@ type product struct {
 	dot   kernel.Product
 
 	rows, panels int // of the whole product
+	taps         int // of all segments
+	height       int // the most rows of one call of the loops
 	panel        int // floats of a packed panel
 	border       int // floats that stand for a pixel on the border
 	transposing  int // floats of working memory of packing
@@ -28,7 +30,9 @@ type product struct {
 
 	chunk, chunks int // rows of a task; tasks along the rows
 	group, groups int // panels of a task, but of the last ones; tasks along the outputs
+	widest        int // the most panels that a task may have
 	big           int // tasks along the outputs that have as many
+	last          int // panels of each of the others, but of the last one
 
 	keep    bool // packed panels stay from step to step
 	mapped  bool // all panels were packed by an earlier run
@@ -88,6 +92,8 @@ func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, nee
 		n.taps += taps
 	}
 	p.rows, p.panels = p.out.pixels(), (p.out.c+kernel.NR-1)/kernel.NR
+	p.taps, p.height = n.taps, min(max(kernel.MR, x.tier.Height), up(p.rows, kernel.MR))
+	n.taps *= p.height / kernel.MR
 	p.sums, p.half = p.out.c, p.panel
 	if op.Epilogue.Gated {
 		p.sums, p.panel = 2*p.out.c, 2*p.panel
@@ -97,7 +103,7 @@ func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, nee
 	p.divide()
 	p.cut()
 	n.worker = p.working()
-	n.ends = x.ends(p.group * kernel.NR)
+	n.ends = x.ends(p.height, p.widest*kernel.NR*p.halves())
 	return p, n
 }
 
@@ -107,6 +113,11 @@ const (
 	mostCached = 1 << 17
 	partCached = 1 << 16
 )
+
+// Of loops that take many rows at once: the size in floats of a task's panels, and their number, without gates and with them.
+const mostTall = 1 << 22
+
+var tallPanels = [2]int{9, 6}
 
 // divide makes the parts: one, but for large panels whose sums can wait in the result.
 func (p *product) divide() {
@@ -135,29 +146,52 @@ func (p *product) divide() {
 
 // working is the working memory of a task, in floats.
 func (p *product) working() int {
-	tiles := 2 * p.group * kernel.MR * kernel.NR
-	n := p.border + p.transposing + p.group*p.panel + tiles
+	n := p.border + p.transposing + p.widest*(p.panel+p.tile(kernel.MR))
 	if p.tiled() {
-		n += tiles
+		n += p.widest * p.tile(p.height)
 	}
 	return n
 }
 
+// halves is 2 with gates, whose sums are made beside the others, and 1 without.
+func (p *product) halves() int { return p.sums / p.out.c }
+
+// tile is the size of the sums of a panel of a task, with its gates, for so many rows.
+func (p *product) tile(rows int) int { return p.halves() * rows * kernel.NR }
+
 // cut chooses the size of tasks: groups of panels that fit a second-level cache, all rows where the groups
-// alone keep the workers busy, and not fewer rows than packing is worth.
+// alone keep the workers busy, and not fewer rows than packing is worth. Loops that take many rows at once read panels from further away, and
+// lay rows out anew for each task: they have more panels, and fewer rows before they have fewer panels.
 func (p *product) cut() {
 	least, wanted := 192, 1
-	if p.keep || p.mapped {
+	packed := p.keep || p.mapped
+	if packed {
 		least = 4 * kernel.MR
 	}
 	if p.x.pool.threads > 1 {
 		wanted = 4 * p.x.pool.threads
 	}
-	p.group = p.together(mostCached / p.panel)
+	p.group, p.chunk = p.together(mostCached/p.panel), p.rows
+	if p.tall() {
+		p.group = p.together(min(mostTall/p.panel, tallPanels[p.halves()-1]))
+	}
+	p.widest = p.group
+	if p.tall() && packed {
+		least = p.height
+		wanted *= 2
+		p.fewerRows(wanted, least)
+	}
 	for p.count(); p.chunks*p.groups < wanted && p.group > p.together(1); p.count() {
 		p.group = p.together((p.group + 1) / 2)
 	}
-	p.chunk = p.rows
+	p.fewerRows(wanted, least)
+}
+
+// tall says whether the loops take many rows at once.
+func (p *product) tall() bool { return p.height > 4*kernel.MR }
+
+// fewerRows makes the rows of a task fewer until there are as many tasks as wanted.
+func (p *product) fewerRows(wanted, least int) {
 	for p.count(); p.chunks*p.groups < wanted && p.chunk > least; p.count() {
 		next := up(p.chunk/2, p.step)
 		if next >= p.chunk {
@@ -176,16 +210,16 @@ func (p *product) together(n int) int {
 // count finds the numbers of tasks. The last panels, a few for each worker, are single, so that all end at about the same time, unless
 // the loops want several.
 func (p *product) count() {
-	if p.chunk == 0 {
-		p.chunk = p.rows
-	}
 	p.chunks, p.big = (p.rows+p.chunk-1)/p.chunk, p.panels/p.group
-	last := p.together(1)
-	if p.x.pool.threads > 1 && p.group > last {
-		p.big = max(0, p.panels-2*p.x.pool.threads*last) / p.group
+	p.last = p.together(1)
+	switch {
+	case p.tall():
+		p.last = p.group
+	case p.x.pool.threads > 1 && p.group > p.last:
+		p.big = max(0, p.panels-2*p.x.pool.threads*p.last) / p.group
 	}
 	rest := p.panels - p.big*p.group
-	p.groups = p.big + (rest+last-1)/last
+	p.groups = p.big + (rest+p.last-1)/p.last
 }
 
 // panelsOf gives the first of the panels of a group, and their number.
@@ -193,9 +227,8 @@ func (p *product) panelsOf(group int) (first, n int) {
 	if group < p.big {
 		return group * p.group, p.group
 	}
-	last := p.together(1)
-	first = p.big*p.group + (group-p.big)*last
-	return first, min(last, p.panels-first)
+	first = p.big*p.group + (group-p.big)*p.last
+	return first, min(p.last, p.panels-first)
 }
 
 func (p *product) run() error {
@@ -258,9 +291,9 @@ func (p *product) task(w *worker, i int) {
 	zeros, scratch := take.floats(p.border), take.floats(p.transposing)
 	clear(zeros)
 	first, n := p.panelsOf(i / p.chunks)
-	w.init = take.floats(2 * p.group * kernel.MR * kernel.NR)
+	w.init = take.floats(p.group * p.tile(kernel.MR))
 	if p.tiled() {
-		w.tiles = take.floats(2 * p.group * kernel.MR * kernel.NR)
+		w.tiles = take.floats(p.group * p.tile(p.height))
 	}
 	panels := p.packed
 	if panels != nil {

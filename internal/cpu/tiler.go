@@ -14,17 +14,17 @@ type tiler struct {
 
 // run computes rows [from,to) of one part; false where it was stopped.
 func (t *tiler) run(zeros []float32, from, to int) bool {
-	for r, k := from, 1; r < to; r, k = r+kernel.MR, k+1 {
-		if k%8 == 0 && t.w.stopped() {
-			return false
-		}
-		rows := min(kernel.MR, to-r)
-		part := &t.parts[t.part]
-		for i := range t.segs {
-			s := &t.segs[i]
-			if lo, hi := max(part.from, s.tap), min(part.to, s.tap+s.KH*s.KW); lo < hi {
-				s.point(&t.out, t.w.taps, zeros, r, rows, lo-s.tap, hi-s.tap)
+	rows, passed := 0, 0
+	for r := from; r < to; r += rows {
+		rows = t.atOnce(r, to)
+		if passed += rows; passed > 8*kernel.MR {
+			if t.w.stopped() {
+				return false
 			}
+			passed = 0
+		}
+		for k := 0; k < rows; k += kernel.MR {
+			t.point(zeros, r+k, min(kernel.MR, rows-k), t.w.taps[k/kernel.MR*t.taps:])
 		}
 		t.row(r, rows)
 		if t.last {
@@ -32,6 +32,28 @@ func (t *tiler) run(zeros []float32, from, to int) bool {
 		}
 	}
 	return true
+}
+
+// atOnce is how many of the rows from r on one call of the loops takes. Those of a call, if they are more than a tile's, begin at the same
+// sums of biases.
+func (t *tiler) atOnce(r, to int) int {
+	rows := min(t.height, to-r)
+	if t.batch != nil && rows > kernel.MR {
+		perBatch := t.out.h * t.out.w
+		rows = max(kernel.MR, min(rows, (perBatch-r%perBatch)/kernel.MR*kernel.MR))
+	}
+	return rows
+}
+
+// point finds the input pixels of at most MR rows from r on, for the taps of the part.
+func (t *tiler) point(zeros []float32, r, rows int, taps [][kernel.MR][]float32) {
+	part := &t.parts[t.part]
+	for i := range t.segs {
+		s := &t.segs[i]
+		if lo, hi := max(part.from, s.tap), min(part.to, s.tap+s.KH*s.KW); lo < hi {
+			s.point(&t.out, taps, zeros, r, rows, lo-s.tap, hi-s.tap)
+		}
+	}
 }
 
 // weights places the weights of a part: those that are mapped, or of the panels given.
@@ -53,7 +75,7 @@ func (t *tiler) weights(panels []float32) {
 			panels = panels[min(t.half, len(panels)):]
 		}
 	}
-	w.terms = kernel.Terms{X: w.taps[part.from:part.to], Runs: part.runs, W: w.panels}
+	w.terms = kernel.Terms{X: w.taps[part.from:], Step: t.taps, Runs: part.runs, W: w.panels}
 }
 
 // row computes the tiles of some rows.

@@ -49,10 +49,11 @@ func bf16Strip4x2AVX2(c *stripCall)
 //go:noescape
 func bf16Strip8x1AVX2(c *stripCall)
 
-// apartAVX2 takes n words, a multiple of 8, of four rows apart: of each word the four odd channels, then the four even ones.
+// apartAVX2 takes n words, a multiple of 8, of four rows apart: of each word the four odd channels, then the four even ones. The rows next are
+// read after them, or the same.
 //
 //go:noescape
-func apartAVX2(dst *float32, x *[4]*float32, n int)
+func apartAVX2(dst *float32, x, next *[4]*float32, n int)
 
 // stripWork is the working memory of products in strips.
 type stripWork struct {
@@ -62,15 +63,23 @@ type stripWork struct {
 	apart []float32  // [2][words][2][4]: halves of the rows
 	rows  [MR]*float32
 	call  stripCall
+	block blockWork
 }
 
-// stripWorking is the working memory of rows of tiles of so many columns, in floats.
-func stripWorking(cols int) int { return 2*MR*stripWords + MR*((cols+lane-1)/lane*lane) }
+// stripWorking is the working memory of rows rows of tiles of so many columns, in floats.
+func stripWorking(rows, cols int) int {
+	return 2*MR*stripWords + blockFloats + up(rows, MR)*up(cols, lane)
+}
+
+// up rounds n up to a multiple of m.
+func up(n, m int) int { return (n + m - 1) / m * m }
 
 // keep takes memory of the size that stripWorking gives.
 func (s *stripWork) keep(memory []float32) {
-	if len(memory) > 2*MR*stripWords {
-		s.apart, s.own = memory[:2*MR*stripWords], memory[2*MR*stripWords:]
+	const apart = 2 * MR * stripWords
+	if len(memory) > apart+blockFloats {
+		s.apart, s.own = memory[:apart], memory[apart+blockFloats:]
+		s.block.keep(memory[apart:][:blockFloats])
 		s.at = make([]*float32, 0, len(s.own)/(MR*lane))
 	}
 }
@@ -78,7 +87,7 @@ func (s *stripWork) keep(memory []float32) {
 // emptied is the memory without what points to operands.
 func (s *stripWork) emptied() stripWork {
 	clear(s.at)
-	return stripWork{own: s.own, at: s.at, apart: s.apart}
+	return stripWork{own: s.own, at: s.at, apart: s.apart, block: s.block.emptied()}
 }
 
 // strips makes a Product of loops over strips, of words of two channels or of fp32; pairs is Tier.Pairs.
@@ -88,7 +97,10 @@ func strips(round bool, pairs func(dst, x []float32)) Product {
 			return
 		}
 		s := &e.strips
-		vectors := (cols + lane - 1) / lane
+		if rows > MR {
+			s.blocks(e, t, rows, cols, round, pairs)
+			return
+		}
 		step, there := s.place(e, rows, cols)
 		s.call.step = 4 * step
 		s.begin(e, rows, cols, step)
@@ -100,17 +112,23 @@ func strips(round bool, pairs func(dst, x []float32)) Product {
 			if run.Taps == 0 || run.Words == 0 {
 				continue
 			}
-			s.at = s.at[:0]
-			for v := range vectors {
-				w := t.W[v*lane/NR*len(t.Runs)+k][:run.Taps*run.Words*NR]
-				s.at = append(s.at, &w[v*lane%NR])
-			}
+			s.weights(t, k, cols)
 			s.add(x[:run.Taps], run.Words, rows, round)
 			x = x[run.Taps:]
 		}
 		if !there {
 			s.end(e, rows, cols, step, pairs)
 		}
+	}
+}
+
+// weights finds where the weights of a run begin, for each vector of columns.
+func (s *stripWork) weights(t *Terms, run, cols int) {
+	n := t.Runs[run].Taps * t.Runs[run].Words * NR
+	s.at = s.at[:0]
+	for j := 0; j < cols; j += lane {
+		w := t.W[j/NR*len(t.Runs)+run][:n]
+		s.at = append(s.at, &w[j%NR])
 	}
 }
 
@@ -160,12 +178,17 @@ func (s *stripWork) place(e *Ends, rows, cols int) (step int, there bool) {
 		s.sums = e.Out[:(MR-1)*e.Step+cols]
 		return e.Step, true
 	}
-	step = (cols + lane - 1) / lane * lane
-	if len(s.own) < MR*step {
-		s.own = make([]float32, MR*step)
+	return s.ownSums(rows, cols), false
+}
+
+// ownSums makes the sums lie in own memory.
+func (s *stripWork) ownSums(rows, cols int) (step int) {
+	step = up(cols, lane)
+	if n := up(rows, MR) * step; len(s.own) < n {
+		s.own = make([]float32, n)
 	}
 	s.sums = s.own
-	return step, false
+	return step
 }
 
 // end stores the sums.
@@ -240,7 +263,8 @@ func (s *stripWork) addBF16(x [][MR][]float32, n, rows int) {
 			apart := s.apart[h*2*half*most:][:2*half*most]
 			for at := from; at < from+words; {
 				k := min(n-at%n, from+words-at)
-				takeApart(apart, x[at/n][h*half:][:half], at%n, k)
+				four := x[at/n][h*half:][:half]
+				takeApart(apart, four, four, at%n, k)
 				apart, at = apart[2*half*k:], at+k
 			}
 		}
@@ -249,18 +273,23 @@ func (s *stripWork) addBF16(x [][MR][]float32, n, rows int) {
 	}
 }
 
-// takeApart takes n words of four rows apart: of each word the four odd channels, then the four even ones.
-func takeApart(dst []float32, x [][]float32, from, n int) {
+// takeApart takes n words of four rows apart: of each word the four odd channels, then the four even ones. The rows next are read after them.
+func takeApart(dst []float32, x, next [][]float32, from, n int) {
 	const rows = MR / 2
 	whole := n &^ 7
 	if whole > 0 {
-		apartAVX2(&dst[:2*rows*whole][0], &[rows]*float32{&x[0][from], &x[1][from], &x[2][from], &x[3][from]}, whole)
+		apartAVX2(&dst[:2*rows*whole][0], fourAt(x, from), fourAt(next, from), whole)
 	}
 	for k := whole; k < n; k++ {
 		for r := range rows {
 			dst[2*rows*k+r], dst[2*rows*k+rows+r] = odd(x[r][from+k]), even(x[r][from+k])
 		}
 	}
+}
+
+// fourAt is where word from of four rows lies.
+func fourAt(x [][]float32, from int) *[4]*float32 {
+	return &[4]*float32{&x[0][from], &x[1][from], &x[2][from], &x[3][from]}
 }
 
 // each calls the loops for all columns of some words.

@@ -23,14 +23,16 @@ func (e *Ends) Keep(memory []float32) { e.strips.keep(memory) }
 type Run struct{ Taps, Words int }
 
 // Terms are what a row of tiles adds up: runs of taps one after the other. W has the weights of each run: those of the first tile,
-// then those of the second.
+// then those of the second. Where a tier takes more than MR rows at once ([Tier.Height]), the taps of the next MR rows are Step further in X.
 type Terms struct {
 	X    [][MR][]float32
+	Step int
 	Runs []Run
 	W    [][]float32
 }
 
-// Product adds terms as a [Dot] does, from In to Out of e: rows rows of cols columns, NR to a tile.
+// Product adds terms as a [Dot] does, from In to Out of e: rows rows of cols columns, NR to a tile. There are MR rows at most, or as many as
+// its tier takes.
 type Product = func(e *Ends, t *Terms, rows, cols int)
 
 // between makes a Product of a Dot; pairs is Tier.Pairs.

@@ -867,22 +867,31 @@ rest:
 	VZEROUPPER
 	RET
 
-// func apartAVX2(dst *float32, x *[4]*float32, n int)
-TEXT ·apartAVX2(SB), NOSPLIT, $0-24
+// func apartAVX2(dst *float32, x, next *[4]*float32, n int)
+TEXT ·apartAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
-	MOVQ n+16(FP), CX
+	MOVQ next+16(FP), BX
+	MOVQ n+24(FP), CX
 	MOVQ (SI), R8
 	MOVQ 8(SI), R9
 	MOVQ 16(SI), R10
 	MOVQ 24(SI), R11
+	MOVQ (BX), R12
+	MOVQ 8(BX), R13
+	MOVQ 16(BX), R14
+	MOVQ 24(BX), R15
 	VMOVUPS constants<>+0(SB), Y15
 	XORQ AX, AX
 loop:
 	VMOVUPS (R8)(AX*4), Y0
+	PREFETCHT0 (R12)(AX*4)
 	VMOVUPS (R9)(AX*4), Y1
+	PREFETCHT0 (R13)(AX*4)
 	VMOVUPS (R10)(AX*4), Y2
+	PREFETCHT0 (R14)(AX*4)
 	VMOVUPS (R11)(AX*4), Y3
+	PREFETCHT0 (R15)(AX*4)
 	VUNPCKLPS Y1, Y0, Y4
 	VUNPCKLPS Y3, Y2, Y6
 	VUNPCKHPS Y1, Y0, Y5

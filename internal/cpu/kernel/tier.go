@@ -13,8 +13,10 @@ type Tier struct {
 	F32Between, BF16Between Product
 	// Panels is the number of neighbouring panels that they treat best at once: rows of tiles should have a multiple of it. 0 is 1.
 	Panels int
-	// Working is the number of floats that [Ends] keep for themselves while rows of tiles of so many columns are made ([Ends.Keep]). nil: none.
-	Working func(cols int) int
+	// Height is the most rows that they take in one call, a multiple of MR, and treat best. 0 is MR.
+	Height int
+	// Working is the number of floats that [Ends] keep for themselves while so many rows of so many columns are made ([Ends.Keep]). nil: none.
+	Working func(rows, cols int) int
 	// F32Attend and BF16Attend add a block of keys to attention.
 	F32Attend, BF16Attend func(b *Block)
 	// Divide makes o = o / l.

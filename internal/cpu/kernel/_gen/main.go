@@ -52,6 +52,7 @@ func main() {
 	}
 	for name, write := range map[string]func(*asm){
 		"products_avx2_amd64.s":       stripsAVX2,
+		"blocks_avx2_amd64.s":         blocksAVX2,
 		"products_avx512_amd64.s":     func(a *asm) { productsAVX512(a); rows(a) },
 		"products_avx512bf16_amd64.s": func(a *asm) { productsBF16(a); pairsBF16(a); wordsF16(a) },
 		"functions_avx2_amd64.s":      functions,

@@ -145,18 +145,23 @@ func (s strip) f32Words(a *asm, word int) {
 // serve all columns.
 func (s strip) bf16Words(a *asm, word int) {
 	for even := range 2 {
-		for v := range s.vectors {
-			if even == 1 {
-				a.load(s.panel(word, v), s.weight(v))
-				a.op("VPSLLD", imm(16), s.weight(v), s.weight(v))
-			} else {
-				a.load(bits(0xffff0000), s.weight(v))
-				a.op("VPAND", s.panel(word, v), s.weight(v), s.weight(v))
-			}
-		}
+		s.half(a, word, even)
 		for r := range s.rows {
 			a.op("VBROADCASTSS", mem(32*word+16*even+4*(r%4), rowPointers[r/4])+"(AX*8)", s.x())
 			s.terms(a, r)
+		}
+	}
+}
+
+// half writes the weights' even channels of a word, or the odd ones.
+func (s strip) half(a *asm, word, even int) {
+	for v := range s.vectors {
+		if even == 1 {
+			a.load(s.panel(word, v), s.weight(v))
+			a.op("VPSLLD", imm(16), s.weight(v), s.weight(v))
+		} else {
+			a.load(bits(0xffff0000), s.weight(v))
+			a.op("VPAND", s.panel(word, v), s.weight(v), s.weight(v))
 		}
 	}
 }
@@ -170,37 +175,47 @@ func (s strip) terms(a *asm, r int) {
 
 // apart writes what takes n words, a multiple of 8, of four rows apart: of each word the four odd channels, then the four even ones.
 func apart(a *asm) {
-	a.func_("func apartAVX2(dst *float32, x *[4]*float32, n int)", "apartAVX2", 0, 24)
-	a.op("MOVQ", arg("dst", 0), "DI")
-	a.op("MOVQ", arg("x", 8), "SI")
-	a.op("MOVQ", arg("n", 16), "CX")
-	for r := range 4 {
-		a.op("MOVQ", mem(8*r, "SI"), rowPointers[r])
-	}
-	a.load(bits(0xffff0000), y(15))
-	a.op("XORQ", "AX", "AX")
-	a.label("loop")
-	for r := range 4 {
-		a.load(element(0, r), y(r))
-	}
-	for h, name := range []string{"VUNPCKLPS", "VUNPCKHPS"} {
-		a.op(name, y(1), y(0), y(4+h))
-		a.op(name, y(3), y(2), y(6+h))
-	}
-	for k := range 4 { // words k and k+4 of the four rows
-		select_ := 0x44
-		if k%2 == 1 {
-			select_ = 0xee
-		}
-		a.op("VSHUFPS", imm(select_), y(6+k/2), y(4+k/2), y(8))
+	a.func_("func apartAVX2(dst *float32, x, next *[4]*float32, n int)", "apartAVX2", 0, 32)
+	fourRows(a, func(k int) {
 		a.op("VPSLLD", imm(16), y(8), y(9))
 		a.op("VPAND", y(15), y(8), y(8))
 		a.op("VPERM2F128", imm(0x20), y(9), y(8), y(10))
 		a.op("VPERM2F128", imm(0x31), y(9), y(8), y(11))
 		a.load(y(10), mem(32*k, "DI"))
 		a.load(y(11), mem(32*(k+4), "DI"))
+	}, 8*lane, func() { a.load(bits(0xffff0000), y(15)) })
+}
+
+// fourRows writes the rest of a function over n words, a multiple of 8, of four rows at x: with words k and k+4 of the rows in Y8, eight
+// of which make so many bytes at DI. Meanwhile the rows at next, which are read after them, come nearer.
+func fourRows(a *asm, words func(k int), bytes int, begin func()) {
+	a.op("MOVQ", arg("dst", 0), "DI")
+	a.op("MOVQ", arg("x", 8), "SI")
+	a.op("MOVQ", arg("next", 16), "BX")
+	a.op("MOVQ", arg("n", 24), "CX")
+	for r := range 8 {
+		a.op("MOVQ", mem(8*(r%4), []string{"SI", "BX"}[r/4]), rowPointers[r])
 	}
-	a.op("ADDQ", imm(8*lane), "DI")
+	begin()
+	a.op("XORQ", "AX", "AX")
+	a.label("loop")
+	for r := range 4 {
+		a.load(element(0, r), y(r))
+		a.op("PREFETCHT0", element(0, 4+r))
+	}
+	for h, name := range []string{"VUNPCKLPS", "VUNPCKHPS"} {
+		a.op(name, y(1), y(0), y(4+h))
+		a.op(name, y(3), y(2), y(6+h))
+	}
+	for k := range 4 {
+		select_ := 0x44
+		if k%2 == 1 {
+			select_ = 0xee
+		}
+		a.op("VSHUFPS", imm(select_), y(6+k/2), y(4+k/2), y(8))
+		words(k)
+	}
+	a.op("ADDQ", imm(bytes), "DI")
 	a.op("ADDQ", imm(8), "AX")
 	a.op("CMPQ", "AX", "CX")
 	a.op("JLT", "loop")
