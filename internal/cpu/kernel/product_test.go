@@ -294,13 +294,12 @@ func TestModeRestored(t *testing.T) {
 }
 
 func FuzzProducts(f *testing.F) {
-	f.Add(uint64(1), uint8(5), uint8(3), uint8(1), true)
+	for i := range fuzzSeeds {
+		f.Add(uint64(i), uint8(5+7*i), uint8(i), uint8(i/3), i%2 == 0)
+	}
 	f.Fuzz(func(t *testing.T, seed uint64, n, rows, taps uint8, wild bool) {
 		r := rand.New(rand.NewPCG(seed, 9))
-		number := numbers(r)["special"]
-		if wild {
-			number = numbers(r)["any bits"]
-		}
+		number := source(r, wild)
 		for _, tier := range Tiers() {
 			newDotCase(int(taps%4)+1, int(n), int(rows%MR)+1, number, number, number).compare(t, tier, false)
 			newDotCase(int(taps%4)+1, int(n), int(rows%MR)+1, words(number), words(number), number).compare(t, tier, true)

@@ -178,32 +178,38 @@ func TestScaleAndMoments(t *testing.T) {
 	for _, tier := range otherTiers(t) {
 		for _, number := range numbers(r) {
 			for c := range 41 {
-				pixels, extra := 1+r.IntN(27), r.IntN(5)
-				x, a, b := fill(pixels*(c+extra)+1, number), fill(c, number), fill(c, number)
-				want := make([]float32, pixels*(c+2)+1)
-				got, whole := guarded(len(want))
-				clear(got)
-				Plain.Scale(want, c+2, x, c+extra, a, b, pixels)
-				tier.Scale(got, c+2, x, c+extra, a, b, pixels)
-				sameSlices(t, "Scale", got, want)
-				checkGuards(t, "Scale", whole)
-
-				mean, m2, mean2, m22 := fill(c, number), fill(c, number), make([]float32, c), make([]float32, c)
-				gotMean, gotM2 := make([]float32, c), make([]float32, c)
-				Plain.RowMoments(mean2, m22, x, c+extra, pixels)
-				tier.RowMoments(gotMean, gotM2, x, c+extra, pixels)
-				sameSlices(t, "RowMoments' means", gotMean, mean2)
-				sameSlices(t, "RowMoments' M2", gotM2, m22)
-				copy(gotMean, mean)
-				copy(gotM2, m2)
-				f := factorsOf(3+r.IntN(9), 1+r.IntN(9))
-				Plain.MergeMoments(mean, m2, mean2, m22, f)
-				tier.MergeMoments(gotMean, gotM2, mean2, m22, f)
-				sameSlices(t, "MergeMoments' means", gotMean, mean)
-				sameSlices(t, "MergeMoments' M2", gotM2, m2)
+				compareChannels(t, &tier, c, 1+r.IntN(27), r.IntN(5), factorsOf(3+r.IntN(9), 1+r.IntN(9)), number)
 			}
 		}
 	}
+}
+
+// compareChannels compares what is done by channel, on pixels of c channels, extra floats apart.
+func compareChannels(t *testing.T, tier *Tier, c, pixels, extra int, f mergeFactors, number func() float32) {
+	t.Helper()
+	what := fmt.Sprintf("%s, %d pixels of %d channels and %d: ", tier.Name, pixels, c, extra)
+	x, a, b := fill(pixels*(c+extra)+1, number), fill(c, number), fill(c, number)
+	want := make([]float32, pixels*(c+2)+1)
+	got, whole := guarded(len(want))
+	clear(got)
+	Plain.Scale(want, c+2, x, c+extra, a, b, pixels)
+	tier.Scale(got, c+2, x, c+extra, a, b, pixels)
+	sameSlices(t, what+"Scale", got, want)
+	checkGuards(t, what+"Scale", whole)
+
+	mean, m2 := make([]float32, c), make([]float32, c)
+	gotMean, meanGuards := guarded(c)
+	gotM2, m2Guards := guarded(c)
+	Plain.RowMoments(mean, m2, x, c+extra, pixels)
+	tier.RowMoments(gotMean, gotM2, x, c+extra, pixels)
+	sameSlices(t, what+"RowMoments' means", gotMean, mean)
+	sameSlices(t, what+"RowMoments' M2", gotM2, m2)
+	Plain.MergeMoments(mean, m2, a, b, f)
+	tier.MergeMoments(gotMean, gotM2, a, b, f)
+	sameSlices(t, what+"MergeMoments' means", gotMean, mean)
+	sameSlices(t, what+"MergeMoments' M2", gotM2, m2)
+	checkGuards(t, what+"moments", meanGuards)
+	checkGuards(t, what+"moments", m2Guards)
 }
 
 // TestMomentsByElement checks the moments of channels against the merge of single blocks.

@@ -105,13 +105,12 @@ func TestWinogradIsConvolution(t *testing.T) {
 }
 
 func FuzzWinograd(f *testing.F) {
-	f.Add(uint64(1), uint8(5), uint8(3), true)
+	for i := range fuzzSeeds {
+		f.Add(uint64(i), uint8(5*i), uint8(i), i%2 == 0)
+	}
 	f.Fuzz(func(t *testing.T, seed uint64, n, gap uint8, wild bool) {
 		r := rand.New(rand.NewPCG(seed, 10))
-		number := numbers(r)["special"]
-		if wild {
-			number = numbers(r)["any bits"]
-		}
+		number := source(r, wild)
 		for _, tier := range Tiers() {
 			compareWinograd(t, &tier, int(n), int(gap%9), number)
 		}
