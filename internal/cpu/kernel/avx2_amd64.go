@@ -76,3 +76,5 @@ func transposeF16AVX2(dst *float32, src *byte, step, n int)
 
 //go:noescape
 func transposeBF16AVX2(dst *float32, src *byte, step, n int)
+
+var transposesAVX2 = transposes{F32: transposeF32AVX2, F16: transposeF16AVX2, BF16: transposeBF16AVX2}

@@ -2,8 +2,6 @@
 
 package kernel
 
-import "unsafe"
-
 // ofOne makes a function of slices from one that is limited and unchecked.
 func ofOne(f func(dst, x *float32, n int)) func(dst, x []float32) {
 	return func(dst, x []float32) {
@@ -103,40 +101,4 @@ func mergeMomentsInCalls(mean, m2, meanB, m2B []float32, f mergeFactors) {
 	}
 	_, _, _ = m2[c-1], meanB[c-1], m2B[c-1]
 	mergeMomentsAVX2(&mean[0], &m2[0], &meanB[0], &m2B[0], c, f.share, f.weight)
-}
-
-func transposeInCalls(dst []float32, w *Weight, at, step, n int) {
-	size := [...]int{F32: 4, F16: 2, BF16: 2, F64: 0}[w.Format]
-	whole := n &^ 7
-	if whole == 0 || size == 0 {
-		transpose(dst, w, at, step, n)
-		return
-	}
-	_, _ = dst[n*NR-1], w.Data[(at+(NR-1)*step+n)*size-1]
-	f := [...]func(*float32, *byte, int, int){F32: transposeF32AVX2, F16: transposeF16AVX2, BF16: transposeBF16AVX2}[w.Format]
-	for e := 0; e < whole; {
-		k := min(whole-e, mostElements/NR)
-		for j := 0; j < NR; j += 16 {
-			f(&dst[e*NR+j], &w.Data[(at+j*step+e)*size], step*size, k)
-		}
-		e += k
-	}
-	if whole < n {
-		transpose(dst[whole*NR:], w, at+whole, step, n-whole)
-	}
-}
-
-func columnsInCalls(dst, x []float32, step, n, rows int) {
-	whole := n &^ 7
-	if rows < NR || whole == 0 || n > mostElements/NR {
-		columns(dst, x, step, n, rows)
-		return
-	}
-	_, _ = dst[n*NR-1], x[(NR-1)*step+n-1]
-	for j := 0; j < NR; j += 16 {
-		transposeF32AVX2(&dst[j], (*byte)(unsafe.Pointer(&x[j*step])), 4*step, whole)
-	}
-	if whole < n {
-		columns(dst[whole*NR:], x[whole:], step, n-whole, rows)
-	}
 }

@@ -579,6 +579,20 @@ loop:
 	WORD $0x3d800c5b // str q27, [x2, #48]
 	RET
 
+// func divideNEON(o *float32, n int, l float32)
+TEXT ·divideNEON(SB), NOSPLIT, $0-20
+	MOVD o+0(FP), R0
+	MOVD n+8(FP), R1
+	MOVWU l+16(FP), R10
+	WORD $0x4e040d41 // dup v1.4s, w10
+loop:
+	WORD $0x3dc00000 // ldr q0, [x0]
+	WORD $0x6e21fc00 // fdiv v0.4s, v0.4s, v1.4s
+	WORD $0x3c810400 // str q0, [x0], #16
+	SUBS $4, R1, R1
+	BGT loop
+	RET
+
 DATA constants<>+0(SB)/8, $0x3fb8aa3b3fb8aa3b
 DATA constants<>+8(SB)/8, $0x3fb8aa3b3fb8aa3b
 DATA constants<>+16(SB)/8, $0x4b4000004b400000

@@ -41,7 +41,20 @@ func mulGELUNEON(dst, x, y *float32, n int)
 func normalizeNEON(dst, x, gamma, beta *float32, n int, mean, rstd float32)
 
 //go:noescape
-func scaleNEON(dst, x, a, b *float32, n int)
+func divideNEON(o *float32, n int, l float32)
+
+// scaleNEON treats pixels >= 1; strides are in floats.
+//
+//go:noescape
+func scaleNEON(dst, x *float32, dstStride, xStride int, a, b *float32, n, pixels int)
+
+// blockMomentsNEON treats blockPixels pixels of n channels; the stride is in floats.
+//
+//go:noescape
+func blockMomentsNEON(mean, m2, x *float32, n, stride int, share, weight float32, first bool)
+
+//go:noescape
+func mergeMomentsNEON(mean, m2, meanB, m2B *float32, n int, share, weight float32)
 
 // scaleMaxNEON leaves the maxima of every fourth element.
 //

@@ -37,26 +37,12 @@ func foursOfTwo(f func(dst, x, y *float32, n int), plain func(dst, x, y []float3
 	}
 }
 
-func pairsInVectors(dst, x []float32) {
-	dst = dst[:(len(x)+1)/2]
-	for n := fours(len(x) / 2); n > 0; n = fours(len(x) / 2) {
-		pairsNEON(&dst[0], &x[0], n)
-		dst, x = dst[n:], x[2*n:]
+func divideInVectors(o []float32, l float32) {
+	for n := fours(len(o)); n > 0; n = fours(len(o)) {
+		divideNEON(&o[0], n, l)
+		o = o[n:]
 	}
-	pairs(dst, x)
-}
-
-func linesInVectors(dst, x []float32, step, k int) {
-	n := k / 2
-	if n > 0 {
-		_, _ = dst[n*NR-1], x[(2*n-1)*step+NR-1]
-	}
-	for p := 0; p < n; p += mostElements / NR {
-		pairLinesNEON(&dst[p*NR], &x[2*p*step], 4*step, min(mostElements/NR, n-p))
-	}
-	if k%2 == 1 {
-		pairLines(dst[n*NR:], x[2*n*step:], step, 1)
-	}
+	divide(o, l)
 }
 
 func scaleMaxInVectors(s []float32, scale float32) float32 {
@@ -133,13 +119,39 @@ func normalizeInVectors(dst, x, gamma, beta []float32, mean, rstd float32) {
 }
 
 func scaleInVectors(dst []float32, dstStride int, x []float32, xStride int, a, b []float32, pixels int) {
-	for p := range pixels {
-		out, in := dst[p*dstStride:][:len(a)], x[p*xStride:][:len(a)]
-		factors, terms := a, b[:len(a)]
-		for n := fours(len(in)); n > 0; n = fours(len(in)) {
-			scaleNEON(&out[0], &in[0], &factors[0], &terms[0], n)
-			out, in, factors, terms = out[n:], in[n:], factors[n:], terms[n:]
+	n := len(a) &^ 3
+	if n > 0 && pixels > 0 {
+		_, _, _ = dst[(pixels-1)*dstStride+len(a)-1], x[(pixels-1)*xStride+len(a)-1], b[len(a)-1]
+		for p := 0; p < pixels; {
+			k := min(pixels-p, max(1, mostElements/n))
+			scaleNEON(&dst[p*dstStride], &x[p*xStride], dstStride, xStride, &a[0], &b[0], n, k)
+			p += k
 		}
-		scale(out, 0, in, 0, factors, terms, 1)
 	}
+	if n < len(a) {
+		scale(dst[n:], dstStride, x[n:], xStride, a[n:], b[n:], pixels)
+	}
+}
+
+func blockMomentsInVectors(mean, m2, x []float32, stride, n int, f mergeFactors) {
+	c := 0
+	if n == blockPixels {
+		c = len(mean) &^ 3
+	}
+	if c > 0 {
+		_, _ = m2[c-1], x[(n-1)*stride+c-1]
+		blockMomentsNEON(&mean[0], &m2[0], &x[0], c, stride, f.share, f.weight, f.first)
+	}
+	if c < len(mean) {
+		blockMoments(mean[c:], m2[c:], x[c:], stride, n, f)
+	}
+}
+
+func mergeMomentsInVectors(mean, m2, meanB, m2B []float32, f mergeFactors) {
+	c := len(mean) &^ 3
+	if c > 0 {
+		_, _, _ = m2[c-1], meanB[c-1], m2B[c-1]
+		mergeMomentsNEON(&mean[0], &m2[0], &meanB[0], &m2B[0], c, f.share, f.weight)
+	}
+	mergeMoments(mean[c:], m2[c:], meanB[c:], m2B[c:], f)
 }

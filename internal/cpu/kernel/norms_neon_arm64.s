@@ -85,19 +85,140 @@ loop:
 	BGT loop
 	RET
 
-// func scaleNEON(dst, x, a, b *float32, n int)
-TEXT ·scaleNEON(SB), NOSPLIT, $0-40
+// func scaleNEON(dst, x *float32, dstStride, xStride int, a, b *float32, n, pixels int)
+TEXT ·scaleNEON(SB), NOSPLIT, $0-64
 	MOVD dst+0(FP), R0
 	MOVD x+8(FP), R1
-	MOVD a+16(FP), R2
-	MOVD b+24(FP), R3
-	MOVD n+32(FP), R4
+	MOVD dstStride+16(FP), R2
+	MOVD xStride+24(FP), R3
+	MOVD a+32(FP), R4
+	MOVD b+40(FP), R5
+	MOVD n+48(FP), R6
+	MOVD pixels+56(FP), R7
+pixel:
+	MOVD R0, R10
+	MOVD R1, R11
+	MOVD R4, R12
+	MOVD R5, R13
+	MOVD R6, R14
 loop:
-	WORD $0x3cc10420 // ldr q0, [x1], #16
-	WORD $0x3cc10441 // ldr q1, [x2], #16
-	WORD $0x3cc10462 // ldr q2, [x3], #16
+	WORD $0x3cc10560 // ldr q0, [x11], #16
+	WORD $0x3cc10581 // ldr q1, [x12], #16
+	WORD $0x3cc105a2 // ldr q2, [x13], #16
 	WORD $0x4e21cc02 // fmla v2.4s, v0.4s, v1.4s
-	WORD $0x3c810402 // str q2, [x0], #16
+	WORD $0x3c810542 // str q2, [x10], #16
+	SUBS $4, R14, R14
+	BGT loop
+	ADD R2<<2, R0, R0
+	ADD R3<<2, R1, R1
+	SUBS $1, R7, R7
+	BGT pixel
+	RET
+
+// func blockMomentsNEON(mean, m2, x *float32, n, stride int, share, weight float32, first bool)
+TEXT ·blockMomentsNEON(SB), NOSPLIT, $0-49
+	MOVD mean+0(FP), R0
+	MOVD m2+8(FP), R1
+	MOVD x+16(FP), R2
+	MOVD n+24(FP), R3
+	MOVD stride+32(FP), R4
+	MOVD $constants<>(SB), R9
+	WORD $0x3dc0013e // ldr q30, [x9]
+	MOVWU share+40(FP), R10
+	WORD $0x4e040d5c // dup v28.4s, w10
+	MOVWU weight+44(FP), R10
+	WORD $0x4e040d5d // dup v29.4s, w10
+	MOVBU first+48(FP), R5
+	LSL $2, R4, R4
+	ADD R4, R4, R11
+	ADD R4, R11, R12
+	ADD R4, R12, R13
+	ADD R4, R13, R14
+	ADD R4, R14, R16
+	ADD R4, R16, R17
+loop:
+	WORD $0x3dc00040 // ldr q0, [x2]
+	WORD $0x3ce46841 // ldr q1, [x2, x4]
+	WORD $0x3ceb6842 // ldr q2, [x2, x11]
+	WORD $0x3cec6843 // ldr q3, [x2, x12]
+	WORD $0x3ced6844 // ldr q4, [x2, x13]
+	WORD $0x3cee6845 // ldr q5, [x2, x14]
+	WORD $0x3cf06846 // ldr q6, [x2, x16]
+	WORD $0x3cf16847 // ldr q7, [x2, x17]
+	WORD $0x4e21d412 // fadd v18.4s, v0.4s, v1.4s
+	WORD $0x4e22d652 // fadd v18.4s, v18.4s, v2.4s
+	WORD $0x4e23d652 // fadd v18.4s, v18.4s, v3.4s
+	WORD $0x4e24d652 // fadd v18.4s, v18.4s, v4.4s
+	WORD $0x4e25d652 // fadd v18.4s, v18.4s, v5.4s
+	WORD $0x4e26d652 // fadd v18.4s, v18.4s, v6.4s
+	WORD $0x4e27d652 // fadd v18.4s, v18.4s, v7.4s
+	WORD $0x6e3ede52 // fmul v18.4s, v18.4s, v30.4s
+	WORD $0x6f00e413 // movi v19.2d, #0x0
+	WORD $0x4eb2d400 // fsub v0.4s, v0.4s, v18.4s
+	WORD $0x4e20cc13 // fmla v19.4s, v0.4s, v0.4s
+	WORD $0x4eb2d421 // fsub v1.4s, v1.4s, v18.4s
+	WORD $0x4e21cc33 // fmla v19.4s, v1.4s, v1.4s
+	WORD $0x4eb2d442 // fsub v2.4s, v2.4s, v18.4s
+	WORD $0x4e22cc53 // fmla v19.4s, v2.4s, v2.4s
+	WORD $0x4eb2d463 // fsub v3.4s, v3.4s, v18.4s
+	WORD $0x4e23cc73 // fmla v19.4s, v3.4s, v3.4s
+	WORD $0x4eb2d484 // fsub v4.4s, v4.4s, v18.4s
+	WORD $0x4e24cc93 // fmla v19.4s, v4.4s, v4.4s
+	WORD $0x4eb2d4a5 // fsub v5.4s, v5.4s, v18.4s
+	WORD $0x4e25ccb3 // fmla v19.4s, v5.4s, v5.4s
+	WORD $0x4eb2d4c6 // fsub v6.4s, v6.4s, v18.4s
+	WORD $0x4e26ccd3 // fmla v19.4s, v6.4s, v6.4s
+	WORD $0x4eb2d4e7 // fsub v7.4s, v7.4s, v18.4s
+	WORD $0x4e27ccf3 // fmla v19.4s, v7.4s, v7.4s
+	CBZ R5, merge
+	WORD $0x4eb21e50 // mov v16.16b, v18.16b
+	WORD $0x4eb31e71 // mov v17.16b, v19.16b
+	B put
+merge:
+	WORD $0x3dc00010 // ldr q16, [x0]
+	WORD $0x3dc00031 // ldr q17, [x1]
+	WORD $0x4eb0d652 // fsub v18.4s, v18.4s, v16.4s
+	WORD $0x4e3cce50 // fmla v16.4s, v18.4s, v28.4s
+	WORD $0x6e32de52 // fmul v18.4s, v18.4s, v18.4s
+	WORD $0x6e3dde52 // fmul v18.4s, v18.4s, v29.4s
+	WORD $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
+	WORD $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+put:
+	WORD $0x3c810410 // str q16, [x0], #16
+	WORD $0x3c810431 // str q17, [x1], #16
+	ADD $16, R2, R2
+	SUBS $4, R3, R3
+	BGT loop
+	RET
+
+// func mergeMomentsNEON(mean, m2, meanB, m2B *float32, n int, share, weight float32)
+TEXT ·mergeMomentsNEON(SB), NOSPLIT, $0-48
+	MOVD mean+0(FP), R0
+	MOVD m2+8(FP), R1
+	MOVD meanB+16(FP), R2
+	MOVD m2B+24(FP), R3
+	MOVD n+32(FP), R4
+	MOVWU share+40(FP), R10
+	WORD $0x4e040d5c // dup v28.4s, w10
+	MOVWU weight+44(FP), R10
+	WORD $0x4e040d5d // dup v29.4s, w10
+loop:
+	WORD $0x3dc00010 // ldr q16, [x0]
+	WORD $0x3dc00031 // ldr q17, [x1]
+	WORD $0x3cc10452 // ldr q18, [x2], #16
+	WORD $0x3cc10473 // ldr q19, [x3], #16
+	WORD $0x4eb0d652 // fsub v18.4s, v18.4s, v16.4s
+	WORD $0x4e3cce50 // fmla v16.4s, v18.4s, v28.4s
+	WORD $0x6e32de52 // fmul v18.4s, v18.4s, v18.4s
+	WORD $0x6e3dde52 // fmul v18.4s, v18.4s, v29.4s
+	WORD $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
+	WORD $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	WORD $0x3c810410 // str q16, [x0], #16
+	WORD $0x3c810431 // str q17, [x1], #16
 	SUBS $4, R4, R4
 	BGT loop
 	RET
+
+DATA constants<>+0(SB)/8, $0x3e0000003e000000
+DATA constants<>+8(SB)/8, $0x3e0000003e000000
+GLOBL constants<>(SB), RODATA|NOPTR, $16

@@ -17,8 +17,8 @@ var avx2 = Tier{
 	MulGELU: ofTwo(mulGELUAVX2), Add: ofTwo(addAVX2),
 	Divide: divideBy(divideAVX2), ScaleMax: withNumber(scaleMaxAVX2, scaleMax), Exp2Sum: withNumber(exp2SumAVX2, exp2Sum),
 	Sum: sumBy(sumAVX2), Squares: withNumber(squaresAVX2, squares), Normalize: normalizeBy(normalizeAVX2), Scale: scaleBy(scaleAVX2),
-	BlockMoments: blockMomentsInCalls, MergeMoments: mergeMomentsInCalls, Transpose: transposeInCalls, Columns: columnsInCalls,
-	Rows: rowsBy(strips(false, nil)), WinogradWeights: winogradWeightsBy(winogradWeightsAVX2), WinogradIn: winogradInBy(winogradInAVX2), WinogradOut: winogradOutBy(winogradOutAVX2, winogradOutAddAVX2),
+	BlockMoments: blockMomentsInCalls, MergeMoments: mergeMomentsInCalls, Transpose: transposesAVX2.weights, Columns: transposesAVX2.columns,
+	Rows: rowsBy(strips(false, nil)), WinogradWeights: winogradWeightsBy(winogradWeightsAVX2), WinogradIn: winogradInBy(1, winogradInAVX2), WinogradOut: winogradOutBy(1, winogradOutAVX2, winogradOutAddAVX2),
 }
 
 // AVX512 is the tier for processors with AVX-512 (F, BW, DQ, VL): in vectors of 64 bytes, but for moments and packing, which are
@@ -54,7 +54,7 @@ func (t Tier) wide(name string, f32, bf16 Dot) Tier {
 	t.Sum, t.Squares = sumBy(sumAVX512), withNumber(squaresAVX512, squares)
 	t.Normalize, t.Scale = normalizeBy(normalizeAVX512), scaleBy(scaleAVX512)
 	t.WinogradWeights = winogradWeightsBy(winogradWeightsAVX512)
-	t.Rows, t.WinogradIn, t.WinogradOut = rowsF32, winogradInBy(winogradInAVX512), winogradOutBy(winogradOutAVX512, winogradOutAddAVX512)
+	t.Rows, t.WinogradIn, t.WinogradOut = rowsF32, winogradInBy(1, winogradInAVX512), winogradOutBy(1, winogradOutAVX512, winogradOutAddAVX512)
 	return t
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // scalarArm are the instructions of arm64 that kernels use by name: all of ARMv8.0.
-var scalarArm = strings.Fields("MOVD MOVW MOVWU ADD SUBS LSR ANDS ORR CMP CBZ BEQ BGT RET")
+var scalarArm = strings.Fields("MOVD MOVW MOVWU MOVBU ADD SUBS LSL LSR ANDS ORR CMP CBZ B BEQ BGT RET")
 
 // armForm is an instruction: the bits that are set under a mask, and how it is written for the registers d, n and m and a number. Encodings are those
 // of the Arm Architecture Reference Manual (C7.2), of ARMv8.0 with its vectors of fp32 numbers, which every processor of arm64 has.
@@ -28,11 +28,21 @@ var armForms = func() (forms []armForm) {
 	for text, value := range map[string]uint32{
 		"fadd": 0x4e20d400, "fsub": 0x4ea0d400, "fmul": 0x6e20dc00, "fdiv": 0x6e20fc00, "fmla": 0x4e20cc00, "fmax": 0x4e20f400, "fmin": 0x4ea0f400, "fcmeq": 0x4e20e400,
 		"fcmge": 0x6e20e400, "fcmgt": 0x6ea0e400, "cmgt": 0x4ea03400, "add": 0x4ea08400, "sub": 0x6ea08400, "uzp1": 0x4e801800, "uzp2": 0x4e805800,
+		"fmls": 0x4ea0cc00, "trn1": 0x4e802800, "trn2": 0x4e806800,
 	} {
 		forms = append(forms, armForm{0xffe0fc00, value, text + " v%[1]d.4s, v%[2]d.4s, v%[3]d.4s", nil})
 	}
 	for text, value := range map[string]uint32{"and": 0x4e201c00, "orr": 0x4ea01c00, "bit": 0x6ea01c00, "bif": 0x6ee01c00} {
 		forms = append(forms, armForm{0xffe0fc00, value, text + " v%[1]d.16b, v%[2]d.16b, v%[3]d.16b", nil})
+	}
+	for text, value := range map[string]uint32{"fadd": 0x4e60d400, "fsub": 0x4ee0d400, "fmul": 0x6e60dc00, "trn1": 0x4ec02800, "trn2": 0x4ec06800} {
+		forms = append(forms, armForm{0xffe0fc00, value, text + " v%[1]d.2d, v%[2]d.2d, v%[3]d.2d", nil})
+	}
+	for text, value := range map[string]uint32{"zip1": 0x4e403800, "zip2": 0x4e407800} {
+		forms = append(forms, armForm{0xffe0fc00, value, text + " v%[1]d.8h, v%[2]d.8h, v%[3]d.8h", nil})
+	}
+	for text, value := range map[string]uint32{"ldr q": 0x3ce06800, "str q": 0x3ca06800, "ldr d": 0xfc606800, "str d": 0xfc206800} {
+		forms = append(forms, armForm{0xffe0fc00, value, text + "%[1]d, [x%[2]d, x%[3]d]", nil})
 	}
 	right := func(code uint32) int { return 64 - int(code>>16&0x7f) }
 	return append(forms,
@@ -45,6 +55,11 @@ var armForms = func() (forms []armForm) {
 		armForm{0xffffffe0, 0x6f00e400, "movi v%[1]d.2d, #0x0", nil},
 		armForm{0xfffffc00, 0x4e040c00, "dup v%[1]d.4s, w%[2]d", nil},
 		armForm{0xfffffc00, 0x4ddfc800, "ld1r {v%[1]d.4s}, [x%[2]d], #4", nil},
+		armForm{0xfffffc00, 0x4ddfcc00, "ld1r {v%[1]d.2d}, [x%[2]d], #8", nil},
+		armForm{0xfffffc00, 0x0e217800, "fcvtl v%[1]d.4s, v%[2]d.4h", nil},
+		armForm{0xfffffc00, 0x0e617800, "fcvtl v%[1]d.2d, v%[2]d.2s", nil},
+		armForm{0xfffffc00, 0x0e616800, "fcvtn v%[1]d.2s, v%[2]d.2d", nil},
+		armForm{0xfffffc00, 0x2e613800, "shll v%[1]d.4s, v%[2]d.4h, #16", nil},
 		armForm{0xfffffc00, 0x3cc10400, "ldr q%[1]d, [x%[2]d], #16", nil},
 		armForm{0xfffffc00, 0x3c810400, "str q%[1]d, [x%[2]d], #16", nil},
 		armForm{0xffc00000, 0x3dc00000, "ldr q%[1]d, [x%[2]d, #%[4]d]", func(code uint32) int { return int(code>>10&0xfff) * 16 }},

@@ -70,6 +70,8 @@ func main() {
 		"products_neon_arm64.s":       productsNEON,
 		"functions_neon_arm64.s":      functionsNEON,
 		"norms_neon_arm64.s":          normsNEON,
+		"winograds_neon_arm64.s":      winogradNEON,
+		"transpose_neon_arm64.s":      transposesNEON,
 		"peak_neon_arm64.s":           peakNEON,
 	} {
 		var a asm

@@ -12,8 +12,14 @@ import (
 var threeSame = map[string]uint32{
 	"fadd": 0x4e20d400, "fsub": 0x4ea0d400, "fmul": 0x6e20dc00, "fdiv": 0x6e20fc00, "fmla": 0x4e20cc00, "fmax": 0x4e20f400, "fmin": 0x4ea0f400,
 	"fcmeq": 0x4e20e400, "fcmge": 0x6e20e400, "fcmgt": 0x6ea0e400, "cmgt": 0x4ea03400, "add": 0x4ea08400, "sub": 0x6ea08400,
-	"uzp1": 0x4e801800, "uzp2": 0x4e805800,
+	"uzp1": 0x4e801800, "uzp2": 0x4e805800, "trn1": 0x4e802800, "trn2": 0x4e806800, "fmls": 0x4ea0cc00,
 }
+
+// twoSame and eightSame are those on two lanes (of float64 or of two words) and on eight halves of words.
+var (
+	twoSame   = map[string]uint32{"fadd": 0x4e60d400, "fsub": 0x4ee0d400, "fmul": 0x6e60dc00, "trn1": 0x4ec02800, "trn2": 0x4ec06800}
+	eightSame = map[string]uint32{"zip1": 0x4e403800, "zip2": 0x4e407800}
+)
 
 var bitwise = map[string]uint32{"and": 0x4e201c00, "orr": 0x4ea01c00, "eor": 0x6e201c00, "bit": 0x6ea01c00, "bif": 0x6ee01c00}
 
@@ -22,15 +28,25 @@ func (a *asm) word(code uint32, format string, args ...any) {
 	fmt.Fprintf(a, "\tWORD $0x%08x // %s\n", code, fmt.Sprintf(format, args...))
 }
 
-// v3 writes an instruction with two operands n and m: fmla adds their products to d; bit and bif replace d by n where m is set, or not.
+// v3 writes an instruction with two operands n and m: fmla adds their products to d and fmls takes them away, rounded once; bit and bif replace d by n
+// where m is set, or not.
 func (a *asm) v3(name string, d, n, m int) {
-	code, ok := threeSame[name]
-	lanes := "4s"
+	if _, ok := bitwise[name]; ok {
+		a.same(bitwise, "16b", name, d, n, m)
+		return
+	}
+	a.same(threeSame, "4s", name, d, n, m)
+}
+
+// v3d and v3h are v3 on two lanes of 64 bits, and on eight of 16.
+func (a *asm) v3d(name string, d, n, m int) { a.same(twoSame, "2d", name, d, n, m) }
+func (a *asm) v3h(name string, d, n, m int) { a.same(eightSame, "8h", name, d, n, m) }
+
+// same writes an instruction of a table, whose operands have these lanes.
+func (a *asm) same(table map[string]uint32, lanes, name string, d, n, m int) {
+	code, ok := table[name]
 	if !ok {
-		lanes = "16b"
-		if code, ok = bitwise[name]; !ok {
-			panic(name)
-		}
+		panic(name + " of " + lanes)
 	}
 	a.word(code|uint32(m)<<16|uint32(n)<<5|uint32(d), "%s v%d.%s, v%d.%s, v%d.%s", name, d, lanes, n, lanes, m, lanes)
 }
@@ -82,9 +98,36 @@ func (a *asm) strNext(d, x int) {
 	a.word(0x3c810400|uint32(x)<<5|uint32(d), "str q%d, [x%d], #16", d, x)
 }
 
+// ldrPlus and strPlus move a vector at the sum of two registers; ldrHalf and strHalf the lower half of one.
+func (a *asm) ldrPlus(d, x, y int) { a.vectorPlus(0x3ce06800, "ldr q", d, x, y) }
+func (a *asm) strPlus(d, x, y int) { a.vectorPlus(0x3ca06800, "str q", d, x, y) }
+func (a *asm) ldrHalf(d, x, y int) { a.vectorPlus(0xfc606800, "ldr d", d, x, y) }
+func (a *asm) strHalf(d, x, y int) { a.vectorPlus(0xfc206800, "str d", d, x, y) }
+
+func (a *asm) vectorPlus(code uint32, name string, d, x, y int) {
+	a.word(code|uint32(y)<<16|uint32(x)<<5|uint32(d), "%s%d, [x%d, x%d]", name, d, x, y)
+}
+
+// widening and narrowing conversions of the lower half of a register: fp16 and bf16 to fp32, fp32 to float64 and back.
+func (a *asm) f16ToF32(d, n int) {
+	a.word(0x0e217800|uint32(n)<<5|uint32(d), "fcvtl v%d.4s, v%d.4h", d, n)
+}
+func (a *asm) bf16ToF32(d, n int) {
+	a.word(0x2e613800|uint32(n)<<5|uint32(d), "shll v%d.4s, v%d.4h, #16", d, n)
+}
+func (a *asm) f32ToF64(d, n int) {
+	a.word(0x0e617800|uint32(n)<<5|uint32(d), "fcvtl v%d.2d, v%d.2s", d, n)
+}
+func (a *asm) f64ToF32(d, n int) {
+	a.word(0x0e616800|uint32(n)<<5|uint32(d), "fcvtn v%d.2s, v%d.2d", d, n)
+}
+
 // repeatNext loads one number into all lanes and advances the address by it; dup copies one from register x.
 func (a *asm) repeatNext(d, x int) {
 	a.word(0x4ddfc800|uint32(x)<<5|uint32(d), "ld1r {v%d.4s}, [x%d], #4", d, x)
+}
+func (a *asm) repeatNextDouble(d, x int) {
+	a.word(0x4ddfcc00|uint32(x)<<5|uint32(d), "ld1r {v%d.2d}, [x%d], #8", d, x)
 }
 func (a *asm) dup(d, x int) {
 	a.word(0x4e040c00|uint32(x)<<5|uint32(d), "dup v%d.4s, w%d", d, x)

@@ -49,6 +49,17 @@ func functionsNEON(a *asm) {
 		a.v3("fmul", 0, 7, 0)
 	})
 	softmaxNEON(a)
+
+	a.func_("func divideNEON(o *float32, n int, l float32)", "divideNEON", 0, 20)
+	a.op("MOVD", arg("o", 0), "R0")
+	a.op("MOVD", arg("n", 8), "R1")
+	a.argNumber(1, "l", 16)
+	a.loop("loop", 1, 4, func() {
+		a.ldr(0, 0, 0)
+		a.v3("fdiv", 0, 0, 1)
+		a.strNext(0, 0)
+	})
+	a.op("RET")
 }
 
 // powerNEON finishes an exponential: v's result is the polynomial p times 2^n, +0 where v is below low or the result below 2^-126,
@@ -224,46 +235,5 @@ func (a *asm) lanesNEON(name, number string, setup func(), body func(sum int)) {
 	for i := range 4 {
 		a.str(24+i, 2, 16*i)
 	}
-	a.op("RET")
-}
-
-// normsNEON writes the parts of group norm and layer norm.
-func normsNEON(a *asm) {
-	none := func() {}
-	a.lanesNEON("sumNEON", "", none, func(sum int) {
-		a.ldrNext(0, 0)
-		a.v3("fadd", sum, sum, 0)
-	})
-	a.lanesNEON("squaresNEON", "mean", none, func(sum int) {
-		a.ldrNext(0, 0)
-		a.v3("fsub", 0, 0, 1)
-		a.v3("fmla", sum, 0, 0)
-	})
-
-	a.func_("func normalizeNEON(dst, x, gamma, beta *float32, n int, mean, rstd float32)", "normalizeNEON", 0, 48)
-	for i, name := range []string{"dst", "x", "gamma", "beta", "n"} {
-		a.op("MOVD", arg(name, 8*i), xr(i))
-	}
-	a.argNumber(1, "mean", 40)
-	a.argNumber(2, "rstd", 44)
-	a.loop("loop", 4, 4, func() {
-		a.ldrNext(0, 1)
-		a.ldrNext(3, 2)
-		a.ldrNext(4, 3)
-		a.v3("fsub", 0, 0, 1)
-		a.v3("fmul", 0, 0, 2)
-		a.v3("fmla", 4, 0, 3)
-		a.strNext(4, 0)
-	})
-	a.op("RET")
-
-	a.begin("scaleNEON", "(dst, x, a, b *float32, n int)", "dst", "x", "a", "b", "n")
-	a.loop("loop", 4, 4, func() {
-		a.ldrNext(0, 1)
-		a.ldrNext(1, 2)
-		a.ldrNext(2, 3)
-		a.v3("fmla", 2, 0, 1)
-		a.strNext(2, 0)
-	})
 	a.op("RET")
 }
