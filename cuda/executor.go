@@ -93,11 +93,7 @@ func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exe
 
 // Estimate gives the PeakBytes that a program will have, from its shapes alone, its weights taken as fp16.
 func (e *Executor) Estimate(p *program.Program, _ int) int64 {
-	weights := make([]program.WeightData, len(p.Values))
-	for _, w := range p.Weights() {
-		weights[w.ID] = program.WeightData{Type: program.WF16, Shape: w.Shape}
-	}
-	x, err := e.plan(p, weights)
+	x, err := e.plan(p, shapesOf(p))
 	if err != nil {
 		return program.PlanMemory(p).Bytes // Compile will say what is wrong
 	}

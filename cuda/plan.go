@@ -31,6 +31,7 @@ type exec struct {
 	weightsAt              int64
 	tablesAt               int64
 	tables                 bytes.Buffer // constant data of the operations
+	tableEnds              map[int]int  // where each table ends, by its offset
 	size                   int64        // of the allocation
 
 	ops  [][]action // by instruction
@@ -88,6 +89,7 @@ func (e *Executor) plan(p *program.Program, weights []program.WeightData) (*exec
 // build makes the operations for the present base, and their tables.
 func (x *exec) build() error {
 	x.tables.Reset()
+	x.tableEnds = make(map[int]int)
 	x.ops = make([][]action, len(x.p.Instrs))
 	for i := range x.p.Instrs {
 		in := &x.p.Instrs[i]
@@ -165,6 +167,7 @@ func (x *exec) table(data ...any) uint64 {
 			panic(err) // a type without a fixed size: a mistake of this package
 		}
 	}
+	x.tableEnds[at] = x.tables.Len()
 	return uint64(x.base) + uint64(x.tablesAt) + uint64(at)
 }
 

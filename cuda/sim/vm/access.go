@@ -45,6 +45,9 @@ func (w *warp) global(lane int, size int64, write bool, last **Region) []byte {
 		*last = r
 	}
 	off := int64(a - r.Base)
+	if r.Blank > 0 {
+		return w.blank(r, off, size, write)
+	}
 	checks := w.blk.worker.config.Checks
 	if checks&CheckStreams != 0 && w.blk.worker.launch.Order != nil {
 		w.touch(r, lane, off, size, write)
@@ -70,7 +73,7 @@ func (w *warp) global(lane int, size int64, write bool, last **Region) []byte {
 func (w *warp) region(lane, size int) *Region {
 	a := w.addr[lane]
 	r := w.blk.worker.mem.Find(a)
-	if r != nil && !r.Freed.Load() && a-r.Base+uint64(size) <= uint64(len(r.Data)) {
+	if r != nil && !r.Freed.Load() && a-r.Base+uint64(size) <= uint64(r.Blank)+uint64(len(r.Data)) {
 		return r
 	}
 	kind := OutOfBounds
@@ -79,6 +82,20 @@ func (w *warp) region(lane, size int) *Region {
 	}
 	w.fault(kind, lane, "global", a, size, "%s", w.blk.worker.mem.Near(a, size))
 	return nil
+}
+
+// nothing is what is read of addresses without memory.
+var nothing [16]byte
+
+// blank gives the bytes at an offset of a region that begins without memory: zeros, or what is never read.
+func (w *warp) blank(r *Region, off, size int64, write bool) []byte {
+	if off >= r.Blank {
+		return r.Data[off-r.Blank : off-r.Blank+size]
+	}
+	if write {
+		return w.blk.worker.dropped[:size]
+	}
+	return nothing[:size:size]
 }
 
 // ready says whether n bytes have been written.

@@ -15,6 +15,13 @@ func (a *Access) add(b *Access) {
 	a.Least += b.Least
 }
 
+func (a *Access) scale(n int64) {
+	a.Requests *= n
+	a.Bytes *= n
+	a.Units *= n
+	a.Least *= n
+}
+
 // Counters says what launches did.
 type Counters struct {
 	Launches, Blocks int64
@@ -48,6 +55,21 @@ func (c *Counters) Add(o *Counters) {
 	c.SharedStore.add(&o.SharedStore)
 	c.Matrix.add(&o.Matrix)
 	c.Async.add(&o.Async)
+}
+
+// Scale multiplies all counts, but for those of launches.
+func (c *Counters) Scale(n int64) {
+	c.Blocks *= n
+	for i := range c.Warps {
+		c.Warps[i] *= n
+		c.Lanes[i] *= n
+	}
+	c.Flops *= n
+	c.TensorFlops *= n
+	c.Atomics *= n
+	for _, a := range []*Access{&c.GlobalLoad, &c.GlobalStore, &c.SharedLoad, &c.SharedStore, &c.Matrix, &c.Async} {
+		a.scale(n)
+	}
 }
 
 // Instructions is the number of warps' instructions, and of lanes'.

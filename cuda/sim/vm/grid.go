@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -38,6 +39,7 @@ type Launch struct {
 	Grid, Block [3]int
 	Dynamic     int // bytes of dynamic shared memory of a block
 	Args        []uint64
+	Only        []int  // numbers of the blocks that run, X varying fastest; nil for all
 	Order       *Order // for races between streams; nil where none are looked for
 }
 
@@ -56,6 +58,8 @@ type worker struct {
 	init32 [][][lanes]uint32 // registers of each warp at a block's start
 	init64 [][][lanes]uint64
 	matrix matrixScratch
+
+	dropped [16]byte // what is written to addresses without memory
 }
 
 // Validate says why a launch is impossible, or nil.
@@ -70,6 +74,9 @@ func (l *Launch) Validate() error {
 			return fmt.Errorf("a block of %v threads: the kernel %s is made for %v", l.Block, k.Name, k.MaxTid)
 		}
 		threads *= n
+	}
+	if most := l.Grid[0] * l.Grid[1] * l.Grid[2]; slices.ContainsFunc(l.Only, func(i int) bool { return i < 0 || i >= most }) {
+		return fmt.Errorf("blocks %v of a grid of %v", l.Only, l.Grid)
 	}
 	most := 1024
 	if k.MaxTid != [3]int{} {
@@ -98,6 +105,10 @@ func Run(mem *Memory, l *Launch, config *Config, total *Counters) error {
 		return err
 	}
 	blocks := l.Grid[0] * l.Grid[1] * l.Grid[2]
+	step := permutation(blocks, config.Seed)
+	if l.Only != nil {
+		blocks, step = len(l.Only), func(i int) int { return l.Only[i] }
+	}
 	n := config.Workers
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
@@ -108,7 +119,6 @@ func Run(mem *Memory, l *Launch, config *Config, total *Counters) error {
 	var wg sync.WaitGroup
 	workers := make([]*worker, n)
 	faults := make([]error, n)
-	step := permutation(blocks, config.Seed)
 	for i := range workers {
 		wg.Add(1)
 		go func() {

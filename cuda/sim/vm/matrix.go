@@ -24,6 +24,8 @@ const (
 	Ampere MMAModel = iota
 	// Rounded adds in float64 and rounds to fp32 after each 8 products: closer to exact, twice as quick.
 	Rounded
+	// Idle adds nothing and is counted all the same: for launches of which only the counters matter.
+	Idle
 )
 
 // matrixScratch holds the operands of an mma as rows of A and columns of B.
@@ -240,6 +242,9 @@ func (w *warp) unpack(in *instr, bf bool) {
 // mma multiplies: D = A*B + C, 16x8.
 func (w *warp) mma(in *instr, bf bool) {
 	w.whole()
+	if w.blk.worker.config.MMA == Idle {
+		return
+	}
 	w.unpack(in, bf)
 	m := &w.blk.worker.matrix
 	k := int(in.imm)

@@ -30,6 +30,8 @@ type Region struct {
 	Label    string // for messages: who made it
 	ReadOnly bool
 	Freed    atomic.Bool
+	// Blank is how many bytes before Data have addresses and no memory: from Base on, Data behind them. What is read there is zero.
+	Blank int64
 	// written marks each byte that something wrote: 1
 	written []byte
 	// of each page the last work that wrote it and that read it: numbers of operations, 0 for none
@@ -62,6 +64,11 @@ func (m *Memory) Alloc(bytes int64, label string) *Region {
 		r.written = make([]byte, bytes)
 		fill(r.Data, 0xff)
 	}
+	return m.place(r, bytes)
+}
+
+// place gives a region of so many bytes its addresses.
+func (m *Memory) place(r *Region, bytes int64) *Region {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old := *m.slots.Load()
@@ -74,6 +81,12 @@ func (m *Memory) Alloc(bytes int64, label string) *Region {
 	m.slots.Store(&slots)
 	m.used += bytes
 	return r
+}
+
+// AllocBlank makes an allocation of blank bytes that keep nothing, and of data behind them: for launches of which only the counters matter, on
+// operands that no memory would hold.
+func (m *Memory) AllocBlank(blank int64, data []byte, label string) *Region {
+	return m.place(&Region{Data: data, Blank: blank, Label: label}, blank+int64(len(data)))
 }
 
 // Free gives an allocation back; its address stays known, so that later uses have a name.
