@@ -25,7 +25,8 @@ type benchFlags struct {
 	model, size, precision, compare, memory string
 	only                                    []string
 	batch, steps, repeat, threads           int
-	asJSON, digests                         bool
+	device                                  string
+	asJSON, digests, modelOnly              bool
 }
 
 func benchCommand(a *app) *cobra.Command {
@@ -41,10 +42,16 @@ read, and times are those of the real one. docs/bench/README.md says how to meas
 
 --digests measures nothing: it renders the examples in fp32 and bf16 on every tier of kernels that
 this machine has, with one worker and with several, and shows that latents and pixels have the same
-bits. With --compare they are held against those of another machine. Exit code 1: bits differ.`,
+bits. With --compare they are held against those of another machine. Exit code 1: bits differ.
+
+--device cuda --model-only measures nothing either: it predicts what the guide's job on SDXL takes on
+GPUs, from the launches, counters of the simulator and published peaks (docs/cuda-model.md).`,
 		Example: "  flow bench\n  flow bench --model castle --size 128\n  flow bench --model sdxl --json > before.json\n  flow bench --model sdxl --compare before.json\n  flow bench --digests --size 64 --steps 2 --compare docs/digests.json",
 		Args:    nothing,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if f.modelOnly || f.device != "" {
+				return a.costModel(c.Context(), &f, c.Flags().Changed)
+			}
 			if f.digests {
 				return a.digests(c.Context(), &f, c.Flags().Changed)
 			}
@@ -63,6 +70,8 @@ bits. With --compare they are held against those of another machine. Exit code 1
 	fs.StringSliceVar(&f.only, "only", nil, "measure these alone: "+strings.Join(bench.Groups, ", "))
 	fs.BoolVar(&f.asJSON, "json", false, "write a JSON document with all samples")
 	fs.BoolVar(&f.digests, "digests", false, "show the digests of the examples for each tier of kernels instead; --size and --steps make them smaller")
+	fs.StringVar(&f.device, "device", "", "with --model-only: cuda")
+	fs.BoolVar(&f.modelOnly, "model-only", false, "predict the guide's job on GPUs instead, without one; --size, --steps (30) and --precision (fp16) say which")
 	fs.StringVar(&f.compare, "compare", "", "compare with a document that --json has written")
 	for name, values := range map[string][]string{"precision": portable, "only": bench.Groups, "model": {bench.SDXL, "castle"}} {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveDefault))

@@ -29,7 +29,7 @@ func (r *runner) newParts(j job) *parts {
 		if p.Steps > 0 && in.Stage != program.Each {
 			continue
 		}
-		name := sort(p, in)
+		name := Sort(p, in)
 		if _, ok := c.took[name]; !ok {
 			c.names = append(c.names, name)
 			c.took[name] = []float64{0}
@@ -44,8 +44,8 @@ func (r *runner) newParts(j job) *parts {
 	return c
 }
 
-// sort names the sort of an instruction.
-func sort(p *program.Program, in *program.Instr) string {
+// Sort names the sort of an instruction.
+func Sort(p *program.Program, in *program.Instr) string {
 	switch op := in.Op.(type) {
 	case *program.Product:
 		for _, s := range op.Segments {
@@ -77,7 +77,7 @@ func (c *parts) end(i int) {
 	}
 	p := c.job.program
 	if in := &p.Instrs[i]; p.Steps == 0 || in.Stage == program.Each {
-		list := c.took[sort(p, in)]
+		list := c.took[Sort(p, in)]
 		list[len(list)-1] += time.Since(c.began).Seconds()
 	}
 }

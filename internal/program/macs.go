@@ -4,14 +4,15 @@ package program
 func MACs(p *Program) int64 { return count(p, InstrMACs) }
 
 // Multiplications counts those that are done: Winograd's algorithm multiplies 36 numbers for 16 pixels, where the direct form has 144.
-func Multiplications(p *Program) int64 {
-	return count(p, func(p *Program, in *Instr) int64 {
-		n := InstrMACs(p, in)
-		if op, ok := in.Op.(*Product); ok && op.Algorithm == Winograd {
-			n /= 4
-		}
-		return n
-	})
+func Multiplications(p *Program) int64 { return count(p, InstrMultiplications) }
+
+// InstrMultiplications counts those of one run of an instruction.
+func InstrMultiplications(p *Program, in *Instr) int64 {
+	n := InstrMACs(p, in)
+	if op, ok := in.Op.(*Product); ok && op.Algorithm == Winograd {
+		n /= 4
+	}
+	return n
 }
 
 // count adds up something of all instructions over all steps.
