@@ -16,6 +16,7 @@ type Executor struct {
 	d       driver.Driver
 	modules []driver.Module
 	kernels map[string]driver.Function
+	block   int64 // bytes of weights that come to the device at a time; 0 where all stay there
 }
 
 // kernelNames lists the kernels by their file.
@@ -70,13 +71,20 @@ func (e *Executor) Name() string { return "cuda" }
 // Device says which device this is.
 func (e *Executor) Device() driver.Info { return e.d.Info() }
 
+// SaveMemory has programs stream their weights from the host's memory instead of keeping them on the device; results are the same.
+func (e *Executor) SaveMemory() { e.block = blockBytes }
+
 // Compile implements program.Executor. It plans and checks; the first Run allocates and uploads the weights.
 func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exec, error) {
 	weights, err := program.BindWeights(p, opt.Weights)
 	if err != nil {
 		return nil, err
 	}
-	x, err := e.plan(p, weights)
+	block := e.block
+	if opt.LowMemory && block == 0 {
+		block = blockBytes
+	}
+	x, err := e.plan(p, weights, block)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +101,7 @@ func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exe
 
 // Estimate gives the PeakBytes that a program will have, from its shapes alone, its weights taken as fp16.
 func (e *Executor) Estimate(p *program.Program, _ int) int64 {
-	x, err := e.plan(p, shapesOf(p))
+	x, err := e.plan(p, shapesOf(p), e.block)
 	if err != nil {
 		return program.PlanMemory(p).Bytes // Compile will say what is wrong
 	}

@@ -34,10 +34,12 @@ type exec struct {
 	tableEnds              map[int]int  // where each table ends, by its offset
 	size                   int64        // of the allocation
 
-	ops  [][]action // by instruction
-	used int64      // of the working memory, by the instruction that is being made
+	ops   [][]action // by instruction
+	instr int        // the instruction that is being made
+	used  int64      // of the working memory, by that instruction
 
 	class16
+	streaming *streaming // nil where all weights stay on the device
 
 	base   driver.Ptr // 0 before the first Run
 	stream driver.Stream
@@ -49,10 +51,13 @@ type exec struct {
 // action is a part of an instruction: it puts work on the stream.
 type action func() error
 
+// call puts a kernel's launch on a stream.
+type call func(driver.Stream) error
+
 // stored is one weight on the device.
 type stored struct {
 	data  program.WeightData
-	at    int64 // from weightsAt on
+	at    int64 // from weightsAt on, where it stays
 	bytes int64
 	kind  program.WeightType // on the device, or on the way to a panel: never WF64
 	panel *panel             // not nil: lies there as a panel of class fp16
@@ -61,7 +66,8 @@ type stored struct {
 }
 
 // plan lays out memory and makes the operations at base 0, which tells how much they need.
-func (e *Executor) plan(p *program.Program, weights []program.WeightData) (*exec, error) {
+// Weights are streamed in blocks of so many bytes, where block is not 0.
+func (e *Executor) plan(p *program.Program, weights []program.WeightData, block int64) (*exec, error) {
 	n := len(p.Values)
 	x := &exec{e: e, p: p, inputs: make([]int64, n), matrix: make([]int, n), vector: make([]int, n)}
 	x.half = halves(p)
@@ -76,11 +82,15 @@ func (e *Executor) plan(p *program.Program, weights []program.WeightData) (*exec
 		at = up(at+4*int64(p.Value(port.Value).Elems()), align)
 	}
 	x.scratchAt = at
-	weightBytes := x.placeWeights(weights)
+	x.listWeights(weights)
+	if block > 0 {
+		x.cutBlocks(block)
+	}
+	weightBytes := x.placeWeights()
 	if err := x.build(); err != nil {
 		return nil, err
 	}
-	x.weightsAt = up(max(x.scratchAt+x.scratchSize, x.largestStaged()), align) // weights that are turned or rounded come by what lies before them
+	x.weightsAt = up(max(x.scratchAt+x.scratchSize, x.largestStaged(false)), align) // weights that are turned or rounded come by what lies before them
 	x.tablesAt = x.weightsAt + weightBytes
 	x.size = up(x.tablesAt+int64(x.tables.Len()), align)
 	return x, nil
@@ -98,7 +108,7 @@ func (x *exec) build() error {
 				return fmt.Errorf("%s: %d elements are more than one kernel treats", in.Scope, elems)
 			}
 		}
-		x.used = 0
+		x.instr, x.used = i, 0
 		ops := x.operation16(in)
 		if ops == nil {
 			ops = x.operation(in)
@@ -143,7 +153,7 @@ func (x *exec) at(id program.ID) driver.Ptr {
 	case program.FromInput:
 		return x.base + driver.Ptr(x.inputs[id])
 	case program.FromWeight:
-		return x.place(&x.stored[x.vector[id]-1])
+		return x.place(x.vector[id] - 1)
 	}
 	return x.base + driver.Ptr(x.values.Offset[id])
 }
@@ -187,11 +197,22 @@ const threads = 128
 
 // each launches a kernel with a thread for each of n elements; further grids are rows of blocks.
 func (x *exec) each(kernel string, n, rows int, args ...any) action {
-	return x.launch(kernel, driver.D2((n+threads-1)/threads, rows), driver.D1(threads), args...)
+	return x.onStream(x.callEach(kernel, n, rows, args...))
 }
 
 // launch makes an action of a kernel's launch.
 func (x *exec) launch(kernel string, grid, block driver.Dim, args ...any) action {
+	return x.onStream(x.call(kernel, grid, block, args...))
+}
+
+// onStream makes a call an action.
+func (x *exec) onStream(c call) action { return func() error { return c(x.stream) } }
+
+func (x *exec) callEach(kernel string, n, rows int, args ...any) call {
+	return x.call(kernel, driver.D2((n+threads-1)/threads, rows), driver.D1(threads), args...)
+}
+
+func (x *exec) call(kernel string, grid, block driver.Dim, args ...any) call {
 	f, ok := x.e.kernels[kernel]
 	if !ok {
 		panic("no kernel " + kernel)
@@ -200,5 +221,5 @@ func (x *exec) launch(kernel string, grid, block driver.Dim, args ...any) action
 	for i, a := range args {
 		words[i] = word(a)
 	}
-	return func() error { return x.e.d.Launch(f, grid, block, 0, x.stream, words) }
+	return func(s driver.Stream) error { return x.e.d.Launch(f, grid, block, 0, s, words) }
 }

@@ -14,7 +14,7 @@ type Rehearsal struct {
 
 // Rehearse plans a program from its shapes alone, its weights taken as fp16, allocates its memory and uploads its tables.
 func (e *Executor) Rehearse(p *program.Program) (*Rehearsal, error) {
-	x, err := e.plan(p, shapesOf(p))
+	x, err := e.plan(p, shapesOf(p), 0)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (x *exec) Run(ctx context.Context, in map[string]program.Tensor, opt progra
 	out, err := x.run(ctx, &opt)
 	x.given = nil
 	if err != nil { // nothing of this run may be under way when the next one begins
-		return nil, errors.Join(err, x.stream.Synchronize())
+		return nil, errors.Join(err, x.stream.Synchronize(), x.streaming.settle())
 	}
 	return out, nil
 }
@@ -49,7 +49,9 @@ func (x *exec) allocate(ctx context.Context) error {
 	x.base = base
 	if x.stream, err = d.NewStream(); err == nil {
 		if err = x.build(); err == nil {
-			err = x.upload(ctx)
+			if err = x.upload(ctx); err == nil {
+				err = x.openStreaming()
+			}
 		}
 	}
 	if err != nil {
@@ -63,7 +65,7 @@ func (x *exec) Close() error {
 	if x.base == 0 {
 		return nil
 	}
-	var errs []error
+	errs := []error{x.streaming.close()}
 	if x.stream != nil {
 		errs = append(errs, x.stream.Synchronize(), x.stream.Destroy())
 	}
@@ -181,6 +183,9 @@ func (x *exec) stage(ctx context.Context, s program.Stage, opt *program.RunOptio
 		}
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if err := x.enter(ctx, i); err != nil {
+			return fmt.Errorf("%s: its weights: %w", x.p.Instrs[i].Scope, err)
 		}
 		for _, a := range x.ops[i] {
 			if err := a(); err != nil {

@@ -50,8 +50,8 @@ func keyOf(p *program.Program, in *program.Instr, s *program.Segment) panelKey {
 	return panelKey{in.In[s.W], s.WOffset, shape[len(shape)-1]}
 }
 
-// placePanels places what a product of class fp16 reads of its weights, from at on.
-func (x *exec) placePanels(in *program.Instr, weights []program.WeightData, at int64) int64 {
+// listPanels lists what a product of class fp16 reads of its weights.
+func (x *exec) listPanels(in *program.Instr, weights []program.WeightData) {
 	op := product16(in)
 	for i := range op.Segments {
 		s := &op.Segments[i]
@@ -61,21 +61,19 @@ func (x *exec) placePanels(in *program.Instr, weights []program.WeightData, at i
 			continue
 		}
 		p := &panel{n: w.Shape[0], taps: s.KH * s.KW, first: key.first, channels: key.channels, wide: int(up(int64(key.channels), 8)), all: w.Shape[1]}
-		st := stored{data: w, at: at, kind: w.Type, taps: 1, panel: p, bytes: 2 * int64(p.n) * int64(p.taps) * int64(p.wide)}
+		st := stored{data: w, kind: w.Type, taps: 1, panel: p, bytes: 2 * int64(p.n) * int64(p.taps) * int64(p.wide)}
 		if w.Type == program.WF64 {
 			st.kind = program.WF32
 		}
-		at = up(at+st.bytes, align)
 		x.stored = append(x.stored, st)
 		x.panels[key] = len(x.stored)
 	}
-	return at
 }
 
 // pack makes a panel from where its weight was staged.
-func (x *exec) pack(s *stored) action {
+func (x *exec) pack(s *stored, to, from driver.Ptr) call {
 	p, n := s.panel, int(s.bytes/2)
-	return x.each("pack_weights", n, 1, x.place(s), x.base, n, p.channels, p.wide, p.all, p.first, p.taps, int(s.kind))
+	return x.callEach("pack_weights", n, 1, to, from, n, p.channels, p.wide, p.all, p.first, p.taps, int(s.kind))
 }
 
 // tensorProduct makes a linear layer or convolution of class fp16.
@@ -123,8 +121,8 @@ func (x *exec) tensorProduct(in *program.Instr, op *program.Product) (actions []
 
 // tensorSegment describes one stretch of the inner dimension.
 func (x *exec) tensorSegment(in *program.Instr, s *program.Segment, out image) tensorSegment {
-	src, w := x.image(in.In[s.X]), &x.stored[x.panels[keyOf(x.p, in, s)]-1]
+	src, w := x.image(in.In[s.X]), x.panels[keyOf(x.p, in, s)]-1
 	linear := s.KH*s.KW == 1 && s.Stride == 1 && s.PadTop == 0 && s.PadLeft == 0 && (len(x.p.Shape(in.In[s.X])) != 4 || src.h == out.h && src.w == out.w)
-	return tensorSegment{W: uint64(x.place(w)), C: int32(w.panel.wide), Taps: int32(s.KH * s.KW), KW: int32(s.KW), Stride: int32(s.Stride),
+	return tensorSegment{W: uint64(x.place(w)), C: int32(x.stored[w].panel.wide), Taps: int32(s.KH * s.KW), KW: int32(s.KW), Stride: int32(s.Stride),
 		Top: int32(s.PadTop), Left: int32(s.PadLeft), H: int32(src.h), Wd: int32(src.w), Linear: flag(linear)}
 }

@@ -11,15 +11,15 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
-// placeWeights decides in which forms the weights lie on the device, and where; it gives the size of all.
-func (x *exec) placeWeights(weights []program.WeightData) (at int64) {
+// listWeights decides in which forms the weights lie on the device.
+func (x *exec) listWeights(weights []program.WeightData) {
 	x.panels = make(map[panelKey]int)
 	place := func(id program.ID, index []int, widen bool) {
 		w := weights[id]
 		if index[id] != 0 || w.Shape == nil {
 			return
 		}
-		s := stored{data: w, at: at, kind: w.Type, taps: 1, widen: widen}
+		s := stored{data: w, kind: w.Type, taps: 1, widen: widen}
 		if widen || w.Type == program.WF64 {
 			s.kind = program.WF32
 		}
@@ -27,7 +27,6 @@ func (x *exec) placeWeights(weights []program.WeightData) (at int64) {
 			s.taps = w.Shape[2] * w.Shape[3]
 		}
 		s.bytes = int64(program.Elems(w.Shape)) * int64(s.kind.Size())
-		at = up(at+s.bytes, align)
 		x.stored = append(x.stored, s)
 		index[id] = len(x.stored)
 	}
@@ -40,7 +39,7 @@ func (x *exec) placeWeights(weights []program.WeightData) (at int64) {
 	for i := range x.p.Instrs {
 		in := &x.p.Instrs[i]
 		if product16(in) != nil {
-			at = x.placePanels(in, weights, at)
+			x.listPanels(in, weights)
 		}
 		matrices := matricesOf(in)
 		for k, id := range in.In {
@@ -55,11 +54,29 @@ func (x *exec) placeWeights(weights []program.WeightData) (at int64) {
 			}
 		}
 	}
-	return at
 }
 
-// place is where a weight lies.
-func (x *exec) place(s *stored) driver.Ptr { return x.base + driver.Ptr(x.weightsAt+s.at) }
+// placeWeights gives weights their places; it gives the size of all.
+func (x *exec) placeWeights() (bytes int64) {
+	for i := range x.stored {
+		if !x.streamed(i) {
+			x.stored[i].at, bytes = bytes, up(bytes+x.stored[i].bytes, align)
+		}
+	}
+	if x.streaming != nil {
+		bytes = x.streaming.place(bytes)
+	}
+	return bytes
+}
+
+// place is where weight i lies for the instruction that is being made.
+func (x *exec) place(i int) driver.Ptr {
+	at := x.stored[i].at
+	if x.streamed(i) {
+		at = x.streaming.at(x.instr, i)
+	}
+	return x.base + driver.Ptr(x.weightsAt+at)
+}
 
 // matricesOf says which operands of an instruction are read as weights lie in files; others become fp32.
 func matricesOf(in *program.Instr) map[int]bool {
@@ -77,8 +94,8 @@ func matricesOf(in *program.Instr) map[int]bool {
 
 // weight is where a matrix lies and its type there.
 func (x *exec) weight(id program.ID) (driver.Ptr, program.WeightType) {
-	s := &x.stored[x.matrix[id]-1]
-	return x.place(s), s.kind
+	i := x.matrix[id] - 1
+	return x.place(i), x.stored[i].kind
 }
 
 // staged is how many bytes of a weight come by another place than its own; 0 for none.
@@ -89,10 +106,12 @@ func (s *stored) staged() int64 {
 	return 0
 }
 
-// largestStaged is the size of the largest weight that is turned or rounded on the device.
-func (x *exec) largestStaged() (most int64) {
+// largestStaged is the size of the largest weight that is turned or rounded on the device, of those that come in each step or of the others.
+func (x *exec) largestStaged(streamed bool) (most int64) {
 	for i := range x.stored {
-		most = max(most, x.stored[i].staged())
+		if x.streamed(i) == streamed {
+			most = max(most, x.stored[i].staged())
+		}
 	}
 	return most
 }
@@ -102,16 +121,17 @@ const pinnedBytes = 8 << 20
 
 // uploader copies host data to the device through two pinned buffers, of which one is filled while the other is read.
 type uploader struct {
-	d      driver.Driver
-	stream driver.Stream
-	buf    [2][]byte
-	done   [2]driver.Event
-	busy   [2]bool
-	next   int
+	d       driver.Driver
+	stream  driver.Stream
+	staging driver.Ptr // where weights lie that are turned or rounded on the device
+	buf     [2][]byte
+	done    [2]driver.Event
+	busy    [2]bool
+	next    int
 }
 
-func newUploader(d driver.Driver, s driver.Stream) (u *uploader, err error) {
-	u = &uploader{d: d, stream: s}
+func newUploader(d driver.Driver, s driver.Stream, staging driver.Ptr) (u *uploader, err error) {
+	u = &uploader{d: d, stream: s, staging: staging}
 	for i := range u.buf {
 		if u.buf[i], err = d.AllocHost(pinnedBytes); err != nil {
 			return nil, errors.Join(err, u.close())
@@ -157,19 +177,22 @@ func (u *uploader) put(dst driver.Ptr, n int64, fill func(b []byte, at int64)) e
 	return nil
 }
 
-// upload brings weights and tables to the device.
+// upload brings tables to the device, and weights that stay there: what is turned or rounded goes first where values will lie.
 func (x *exec) upload(ctx context.Context) (err error) {
-	u, err := newUploader(x.e.d, x.stream)
+	u, err := newUploader(x.e.d, x.stream, x.base)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, u.close()) }()
 	return x.guard(func() error {
 		for i := range x.stored {
+			if x.streamed(i) {
+				continue
+			}
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := x.put(u, &x.stored[i]); err != nil {
+			if err := x.put(u, &x.stored[i], x.place(i)); err != nil {
 				return err
 			}
 		}
@@ -178,26 +201,26 @@ func (x *exec) upload(ctx context.Context) (err error) {
 	})
 }
 
-// put uploads one weight. Convolutions and panels go to where values will lie and are made from there.
-func (x *exec) put(u *uploader, s *stored) error {
+// put uploads one weight. Convolutions and panels are made on the device of what was staged.
+func (x *exec) put(u *uploader, s *stored, to driver.Ptr) error {
 	n := s.staged()
 	if n == 0 {
-		return u.put(x.place(s), s.bytes, s.fill)
+		return u.put(to, s.bytes, s.fill)
 	}
-	if err := u.put(x.base, n, s.fill); err != nil {
+	if err := u.put(u.staging, n, s.fill); err != nil {
 		return err
 	}
 	if s.panel != nil {
-		return x.pack(s)()
+		return x.pack(s, to, u.staging)(u.stream)
 	}
-	return x.turn(s)()
+	return x.turn(s, to, u.staging)(u.stream)
 }
 
 // turn makes a convolution's weight [N,taps,C] from where it was staged.
-func (x *exec) turn(s *stored) action {
+func (x *exec) turn(s *stored, to, from driver.Ptr) call {
 	n := int(s.bytes) / s.kind.Size()
 	kernel := map[int]string{2: "taps_first_2", 4: "taps_first_4"}[s.kind.Size()]
-	return x.each(kernel, n, 1, x.place(s), x.base, n, s.data.Shape[1], s.taps)
+	return x.callEach(kernel, n, 1, to, from, n, s.data.Shape[1], s.taps)
 }
 
 // fill writes bytes of the weight as it lies on the device, from offset at on.
