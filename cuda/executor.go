@@ -107,3 +107,23 @@ func (e *Executor) Estimate(p *program.Program, _ int) int64 {
 	}
 	return x.size
 }
+
+// Planner is an executor without a device, which estimates what programs would take on one that is so described. It compiles nothing.
+func Planner(info driver.Info) *Executor {
+	e := &Executor{d: described{info: info}, kernels: make(map[string]driver.Function)}
+	for _, names := range kernelNames {
+		for _, name := range names {
+			e.kernels[name] = nil
+		}
+	}
+	return e
+}
+
+// described is a device of which nothing but its description is known.
+type described struct {
+	driver.Driver
+	info driver.Info
+}
+
+// Info implements driver.Driver.
+func (d described) Info() driver.Info { return d.info }

@@ -91,6 +91,14 @@ type Inputs struct {
 	Live   map[string]Live
 }
 
+// SaveMemory has what runs from here on trade time for memory.
+func (e *Env) SaveMemory() {
+	e.LowMemory = true
+	if s, ok := e.Executor.(interface{ SaveMemory() }); ok {
+		s.SaveMemory()
+	}
+}
+
 // Env is what a node may know of where it runs.
 type Env struct {
 	Executor  program.Executor

@@ -57,6 +57,7 @@ func (r *Registry) Schema() ([]byte, error) {
 			"precision": obj{"enum": spec.Precisions, "description": "Of products in the UNet and the text encoders; bf16 by default. fp16 wants device cuda."},
 			"device":    obj{"enum": spec.Devices, "description": "Where the workflow runs; cpu by default."},
 			"edition":   obj{"enum": spec.Editions, "description": "Whose conventions are followed; diffusers by default."},
+			"weights":   obj{"enum": spec.Residences, "description": "Where weights are while they are not read: streamed ones come into memory as they are needed; resident by default. No bit depends on it."},
 		}},
 		"nodes": obj{"type": "object", "minProperties": 1, "propertyNames": obj{"pattern": namePattern, "not": obj{"enum": []string{"params", "models", "files", "name"}}}, "additionalProperties": node},
 		"outputs": named(closed([]string{"from", "path"}, obj{

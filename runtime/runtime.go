@@ -18,6 +18,9 @@ import (
 type Options struct {
 	plan.Options
 	Env   nodes.Env // Precision and Edition are filled in from the plan
+	// Plan, where it is not nil, may choose an executor that says what runs take on a device which is opened later; it is true then, and
+	// Memory does not bind that device.
+	Plan func(device string, env *nodes.Env) bool
 	Store cache.Store
 	Sink  event.Sink
 	// Machine names processor, kernels and workers, for records of how long steps take. Empty: none are kept.
@@ -56,6 +59,12 @@ func ReadDocument(ctx context.Context, doc *spec.Document, diags []spec.Diagnost
 		return nil, diags
 	}
 	opt.Env.Precision, opt.Env.Edition = p.Precision, p.Edition
+	if opt.Plan != nil && opt.Plan(p.Device, &opt.Env) {
+		opt.Memory = 0
+	}
+	if opt.Env.LowMemory || doc.Weights.Text == "streamed" {
+		opt.Env.SaveMemory()
+	}
 	diags = spec.Sort(append(diags, p.Inspect(ctx, &opt.Env)...))
 	if spec.Failed(diags) {
 		p.Close()

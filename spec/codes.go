@@ -36,7 +36,7 @@ var Codes = []Code{
 	{"F0703", "test", "A test's tier, golden or bounds are not allowed: a golden is a .png or .safetensors file of its own below the workflow's folder."},
 	{"F0704", "matrix", "An axis, an exclude or an include does not fit the others: a value or a cell twice, a value that its axis lacks, no cell left, or too many."},
 	{"F0705", "no such cell", "What --cell names is no cell of the workflow's matrix."},
-	{"F0801", "numerics", "precision is fp32, bf16 or, on device cuda, fp16; device is cpu, cuda or auto; edition is diffusers or refiners."},
+	{"F0801", "numerics", "precision is fp32, bf16 or, on device cuda, fp16; device is cpu, cuda or auto; edition is diffusers or refiners; weights are resident or streamed."},
 	{"F0802", "lock", "What a workflow reads differs from what its lock pins, or the lock cannot be read."},
 	{"F0999", "schema", "The file does not match the language's JSON schema."},
 }

@@ -32,11 +32,12 @@ type index struct {
 	nodes  map[string]*Node
 }
 
-// Numerics decide the bits of a run.
+// Numerics decide the bits of a run, and where it runs.
 type Numerics struct {
 	Precision Word // "fp32", "bf16" or "fp16"
 	Device    Word // "cpu", "cuda" or "auto"
 	Edition   Word // "diffusers" or "refiners"
+	Weights   Word // "resident" or "streamed"; decides no bit
 }
 
 // Param is a declared parameter.

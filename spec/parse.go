@@ -187,7 +187,7 @@ func (p *parser) pathText(v *Value) *Value {
 
 // numerics reads the numerics block; absent entries have the constants of v1.
 func (p *parser) numerics(v *Value) {
-	p.d.Numerics = Numerics{Word{Text: "bf16"}, Word{Text: "cpu"}, Word{Text: "diffusers"}}
+	p.d.Numerics = Numerics{Word{Text: "bf16"}, Word{Text: "cpu"}, Word{Text: "diffusers"}, Word{Text: "resident"}}
 	if v == nil || v.Kind == Null {
 		return
 	}
@@ -195,12 +195,12 @@ func (p *parser) numerics(v *Value) {
 		p.errorf(v.Pos, "F0301", "", "numerics is a map, this is %s", v.Describe())
 		return
 	}
-	p.keys(v, "numerics", []string{"precision", "device", "edition"})
+	p.keys(v, "numerics", []string{"precision", "device", "edition", "weights"})
 	for _, f := range []struct {
 		name string
 		to   *Word
 		of   []string
-	}{{"precision", &p.d.Precision, Precisions}, {"device", &p.d.Device, Devices}, {"edition", &p.d.Edition, Editions}} {
+	}{{"precision", &p.d.Precision, Precisions}, {"device", &p.d.Device, Devices}, {"edition", &p.d.Edition, Editions}, {"weights", &p.d.Weights, Residences}} {
 		x := v.Get(f.name)
 		if x == nil {
 			continue
@@ -222,6 +222,7 @@ var (
 	Precisions = []string{"fp32", "bf16", "fp16"}
 	Devices    = []string{"cpu", "cuda", "auto"}
 	Editions   = []string{"diffusers", "refiners"}
+	Residences = []string{"resident", "streamed"}
 )
 
 // nodes reads the nodes.

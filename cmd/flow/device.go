@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/seed-8af8f8e1/flow/cuda"
 	"github.com/seed-8af8f8e1/flow/cuda/driver"
 	"github.com/seed-8af8f8e1/flow/cuda/sim"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
+	"github.com/seed-8af8f8e1/flow/runtime/sched"
 )
 
 // openDevice opens the first CUDA device; nil in builds without cuda/cudrv (device_cuda.go).
@@ -50,6 +53,15 @@ func (a *app) auto() string {
 	return "cuda"
 }
 
+// planOn has plans for a GPU say what its memory takes, before one is opened.
+func planOn(device string, env *nodes.Env) bool {
+	if device != "cuda" {
+		return false
+	}
+	env.Executor = cuda.Planner(driver.Info{})
+	return true
+}
+
 // onDevice gives a run the executor of the device that its plan names. The function that it returns gives the device back.
 func (a *app) onDevice(w *flowruntime.Workflow) (done func(), err error) {
 	if w.Plan.Device != "cuda" {
@@ -63,12 +75,35 @@ func (a *app) onDevice(w *flowruntime.Workflow) (done func(), err error) {
 	if err != nil {
 		return nil, &exitError{exitRun, errors.Join(fmt.Errorf("%s: %w", d.Info().Name, err), d.Close()).Error()}
 	}
-	w.Use(func(env *nodes.Env) { env.Executor = e })
-	return func() {
+	w.Use(func(env *nodes.Env) {
+		env.Executor = e
+		if env.LowMemory {
+			env.SaveMemory()
+		}
+	})
+	done = func() {
 		for _, err := range []error{e.Close(), d.Close()} {
 			if err != nil {
 				a.log().Warn("giving the device back", "error", err)
 			}
 		}
-	}, nil
+	}
+	if err := fits(w, d.Info()); err != nil {
+		done()
+		return nil, err
+	}
+	return done, nil
+}
+
+// fits says before a run what does not fit into a device's memory.
+func fits(w *flowruntime.Workflow, info driver.Info) error {
+	var most *sched.MemoryError
+	if !errors.As(sched.CheckMemory(w.Explain(), info.TotalBytes), &most) {
+		return nil
+	}
+	advice := "numerics.weights: streamed, or --low-memory, needs less; so does a smaller picture"
+	if w.Plan.Doc.Weights.Text == "streamed" {
+		advice = "draw a smaller picture, or run on the CPU with --device cpu"
+	}
+	return &exitError{exitRun, fmt.Sprintf("node %q needs %s of memory on %s, which has %s: %s", most.Node, humanize.IBytes(uint64(most.Need)), info.Name, humanize.IBytes(uint64(most.Limit)), advice)}
 }

@@ -164,6 +164,7 @@ func (a *app) options(file string, f *workflowFlags) (flowruntime.Options, []spe
 		Options: plan.Options{Registry: kinds.Registry(), Overrides: overrides, Cells: f.cells, Shard: shard, Files: flowruntime.FinderFor(file, roots, f.allow),
 			Precision: f.precision, Device: f.device, Edition: f.edition, Auto: a.auto},
 		Env:     nodes.Env{Executor: a.executor(f, store), Threads: f.threads, Log: log, LowMemory: f.lowMemory},
+		Plan:    planOn,
 		Store:   store,
 		Sink:    event.Discard,
 		Machine: machineName(f.threads),
@@ -178,9 +179,6 @@ func (a *app) options(file string, f *workflowFlags) (flowruntime.Options, []spe
 // executor makes what runs programs. A run keeps packed weights in the cache, unless it is told not to.
 func (a *app) executor(f *workflowFlags, store cache.Store) *cpu.Executor {
 	exec := cpu.New()
-	if f.lowMemory {
-		exec.SaveMemory()
-	}
 	if files, ok := store.(panels.Files); ok && !f.noPacked && !a.readOnly {
 		exec.Keep(cpu.Keeping{Store: panels.NewStore(files), Warn: func(err error) { a.log().Warn(err.Error()) }})
 		a.closers = append(a.closers, exec)
