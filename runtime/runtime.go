@@ -83,8 +83,14 @@ func (w *Workflow) Use(f func(*nodes.Env)) { f(&w.opt.Env) }
 // Pin says that the workflow is what a lock pins, see [Options].
 func (w *Workflow) Pin(lock string) { w.opt.Lock = lock }
 
-// Explain says what a run would do.
-func (w *Workflow) Explain() []sched.Row { return sched.Explain(w.Plan, w.opt.Store, w.opt.Memory) }
+// Explain says what a run would do, and where it would go on from what an earlier run has kept.
+func (w *Workflow) Explain() []sched.Row {
+	rows := sched.Explain(w.Plan, w.opt.Store, w.opt.Memory)
+	if w.opt.Checkpoint > 0 {
+		sched.GoOn(rows, w.opt.Store)
+	}
+	return rows
+}
 
 // Run runs the workflow and writes its outputs. It refuses to begin what does not fit into memory, or
 // would end by overwriting files that flow did not write.

@@ -111,6 +111,9 @@ func (a *app) planText(out io.Writer, p *plan.Plan, rows []sched.Row) error {
 		if r.Unread > 0 {
 			why += fmt.Sprintf(": %s to hash", humanize.Bytes(uint64(r.Unread)))
 		}
+		if r.Total > 0 {
+			why += fmt.Sprintf("; goes on from step %d of %d", r.Done, r.Total)
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s%s\t%s\t%s\n", safetext.Line(r.Step.Name), r.Step.Kind.Name, r.State, cells(strconv.Itoa(r.Step.Cells)), memory, takes, safetext.Line(why))
 	}
 	if err := w.Flush(); err != nil {
@@ -169,6 +172,13 @@ type planRow struct {
 	Seconds float64 `json:"last_seconds,omitempty"`
 	Takes   float64 `json:"estimated_seconds,omitempty"`
 	From    string  `json:"estimated_from,omitempty"` // history or speed
+	GoesOn  *goesOn `json:"goes_on,omitempty"`
+}
+
+// goesOn is the step of a loop after which a run would go on; the estimate is of the others.
+type goesOn struct {
+	Done  int `json:"done"`
+	Total int `json:"total"`
 }
 
 func (a *app) planJSON(of *plan.Plan, rows []sched.Row) error {
@@ -177,6 +187,9 @@ func (a *app) planJSON(of *plan.Plan, rows []sched.Row) error {
 		p := planRow{Node: r.Step.Name, Cells: r.Step.Cells, Kind: r.Step.Kind.ID(), State: r.State, Reason: r.Reason, ToHash: r.Unread, Memory: r.Peak, Seconds: r.Last.Seconds(), Takes: r.Takes.Seconds(), From: r.From}
 		if r.Key != nil {
 			p.Key = r.Key.String()
+		}
+		if r.Total > 0 {
+			p.GoesOn = &goesOn{r.Done, r.Total}
 		}
 		if r.Step.Name != r.Step.Node {
 			p.Name = r.Step.Node

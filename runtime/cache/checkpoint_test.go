@@ -49,6 +49,21 @@ func (s sample) resumes(t *testing.T, d Checkpoints) int {
 	return got.Step
 }
 
+// A store that cannot be written gives what it has, and keeps and drops nothing.
+func TestCheckpointsBehindMemory(t *testing.T) {
+	dir, a, b := t.TempDir(), sample(1), sample(2)
+	a.mustKeep(t, mustOpen(t, dir, Options{Cap: -1}), 3)
+	o := &overlay{NewMemory(), mustOpen(t, dir, Options{ReadOnly: true})}
+	a.mustKeep(t, CheckpointsOf(o), 5)
+	b.mustKeep(t, CheckpointsOf(o), 1)
+	if err := o.DropCheckpoint(a.key()); err != nil {
+		t.Error(err)
+	}
+	if got, other := a.resumes(t, CheckpointsOf(o)), b.resumes(t, CheckpointsOf(o)); got != 3 || other != 0 {
+		t.Errorf("steps %d and %d", got, other)
+	}
+}
+
 func TestCheckpoints(t *testing.T) {
 	d := mustOpen(t, t.TempDir(), Options{Cap: -1})
 	a, b := sample(1), sample(2)

@@ -82,3 +82,14 @@ func (o *overlay) LockPacked() (unlock func(), ok bool) { return o.behind.LockPa
 func (o *overlay) Tombstones() iter.Seq[*Tombstone] { return o.behind.Tombstones() }
 
 func (o *overlay) Close() error { return errors.Join(o.Memory.Close(), o.behind.Close()) }
+
+// GetCheckpoint implements [Checkpoints].
+func (o *overlay) GetCheckpoint(key ActionKey) (*Checkpoint, error) {
+	return o.behind.GetCheckpoint(key)
+}
+
+// PutCheckpoint implements [Checkpoints]. It keeps nothing: who would go on from a state in memory ends with it.
+func (o *overlay) PutCheckpoint(context.Context, Checkpoint) error { return nil }
+
+// DropCheckpoint implements [Checkpoints]. It drops nothing, since it keeps nothing.
+func (o *overlay) DropCheckpoint(ActionKey) error { return nil }

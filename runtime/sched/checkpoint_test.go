@@ -163,6 +163,59 @@ func TestResumesTwice(t *testing.T) {
 	}
 }
 
+// TestGoOnSaysWhatARunDoes: an explanation names the step after which a run then goes on, the estimate is of the others, and nothing is written.
+func TestGoOnSaysWhatARunDoes(t *testing.T) {
+	r, l := loopRig(t)
+	explain := func() *Row {
+		t.Helper()
+		p := r.plan(t, loopFile)
+		t.Cleanup(p.Close)
+		rows := Explain(p, r.store, 0)
+		GoOn(rows, r.store)
+		for i := range rows {
+			if row := &rows[i]; row.State == WouldRun && row.Key != nil {
+				row.Step.Plan.MACs = 1000
+				Estimate(p, rows, nil, "", func() float64 { return 100 })
+				return row
+			}
+		}
+		t.Fatal("nothing would run")
+		return nil
+	}
+	if row := explain(); row.Done != 0 || row.Total != 0 || row.Takes != 10*time.Second {
+		t.Errorf("before the first run: %d of %d, %v", row.Done, row.Total, row.Takes)
+	}
+	l.at, l.what = 8, func() error { return errors.New("the machine stops") }
+	r.looped(t, t.Context(), 3*time.Second)
+	row := explain()
+	if row.Done != 6 || row.Total != loopTotal || row.Takes != 4*time.Second {
+		t.Errorf("%d of %d, %v", row.Done, row.Total, row.Takes)
+	}
+	if left := r.left(t); !slices.Equal(left, []int{6}) {
+		t.Errorf("the explanation left %v", left)
+	}
+	c, err := cache.CheckpointsOf(r.store).GetCheckpoint(*row.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := c.Digests[5]
+	c.Digests[5][0] ^= 1 // its state is another than was noted
+	if err := cache.CheckpointsOf(r.store).PutCheckpoint(t.Context(), *c); err != nil {
+		t.Fatal(err)
+	}
+	if row := explain(); row.Total != 0 {
+		t.Errorf("a state with another digest: %d of %d", row.Done, row.Total)
+	}
+	c.Digests[5] = kept
+	if err := cache.CheckpointsOf(r.store).PutCheckpoint(t.Context(), *c); err != nil {
+		t.Fatal(err)
+	}
+	l.at = 0
+	if r.looped(t, t.Context(), 3*time.Second); l.from != 6 {
+		t.Errorf("the run went on from %d", l.from)
+	}
+}
+
 // TestStoppedRunKeepsItsLastState: Ctrl-C keeps it though no interval is over, if what would be lost is more than a tenth of one.
 func TestStoppedRunKeepsItsLastState(t *testing.T) {
 	for every, from := range map[time.Duration]int{50 * time.Second: 6, 61 * time.Second: 0, 0: 0} {

@@ -34,6 +34,8 @@ type Row struct {
 	Last   time.Duration    // how long the same action took when it ran; 0 if never
 	Takes  time.Duration    // how long it would take, by [Estimate]; 0 where that is not known, or nothing to speak of
 	From   string           // what Takes is from: [FromHistory] or [FromSpeed]
+	Done   int              // the step of its loop after which it would go on, by [GoOn]; 0 where it would begin at its beginning
+	Total  int              // the steps of that loop; 0 where Done is
 
 	Action  []byte        // what Key is of
 	Digests plan.Digests  // of the inputs, as far as they are known
@@ -61,6 +63,21 @@ func Explain(p *plan.Plan, store cache.Store, memory int64) []Row {
 	hold(rows)
 	joint(rows, batches(p, memory))
 	return rows
+}
+
+// GoOn fills in where the loops of rows that would run go on, since an earlier run was cut off. It reads what was kept of these, nothing else.
+func GoOn(rows []Row, store cache.Store) {
+	kept := cache.CheckpointsOf(store)
+	if kept == nil {
+		return
+	}
+	for i := range rows {
+		if r := &rows[i]; r.State == WouldRun && r.Key != nil {
+			if c, _ := believed(kept, *r.Key); c != nil {
+				r.Done, r.Total = c.Step, c.Total
+			}
+		}
+	}
 }
 
 // mayRun says whether a run would, or might, compute the step.

@@ -77,7 +77,8 @@ func (h History) seconds(pace string, macs float64) (float64, bool) {
 }
 
 // Estimate fills in how long the rows that may run would take: from history, else from the multiply-adds a second that speed gives, which is
-// asked once, and only where it is needed; 0 says that it does not know. Steps that multiply nothing take no time to speak of.
+// asked once, and only where it is needed; 0 says that it does not know. Steps that multiply nothing take no time to speak of; of a loop that goes on
+// only what is left of it takes time.
 func Estimate(p *plan.Plan, rows []Row, h History, machine string, speed func() float64) {
 	perSecond := -1.0
 	for i := range rows {
@@ -97,6 +98,9 @@ func Estimate(p *plan.Plan, rows []Row, h History, machine string, speed func() 
 				continue
 			}
 			seconds = macs / perSecond
+		}
+		if row.Total > 0 {
+			seconds *= float64(row.Total-row.Done) / float64(row.Total)
 		}
 		row.Takes = time.Duration(seconds * float64(time.Second))
 	}

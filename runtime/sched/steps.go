@@ -51,12 +51,8 @@ func (f *follower) Resume(total int, carries map[string][]int) (int, map[string]
 		return k.from, k.start
 	}
 	k.asked = true
-	c, err := k.store.GetCheckpoint(f.task.key)
-	if err != nil || c.Total != total {
-		return 0, nil
-	}
-	state := stateOf(c, carries)
-	if state == nil {
+	c, state := believed(k.store, f.task.key)
+	if c == nil || c.Total != total || !fits(state, carries) {
 		return 0, nil
 	}
 	for _, d := range c.Digests {
@@ -68,22 +64,34 @@ func (f *follower) Resume(total int, carries map[string][]int) (int, map[string]
 	return c.Step, state
 }
 
-// stateOf reads the state of a checkpoint; nil if it is not that of a loop with these carries.
-func stateOf(c *cache.Checkpoint, carries map[string][]int) map[string]nodes.Tensor {
+// believed finds the checkpoint of an action with its state; nil where there is none, or the state's digest is not what was noted.
+func believed(store cache.Checkpoints, key cache.ActionKey) (*cache.Checkpoint, map[string]nodes.Tensor) {
+	c, err := store.GetCheckpoint(key)
+	if err != nil {
+		return nil, nil
+	}
 	v, err := nodes.Decode(stepType, nodes.MediaSafetensors, c.State)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	state := v.(*nodes.Tensors).List
-	if len(state) != len(carries) || nodes.StepDigest(state) != nodes.Digest(c.Digests[len(c.Digests)-1]) {
-		return nil
+	if nodes.StepDigest(state) != nodes.Digest(c.Digests[len(c.Digests)-1]) {
+		return nil, nil
+	}
+	return c, state
+}
+
+// fits says whether a state is that of a loop with these carries.
+func fits(state map[string]nodes.Tensor, carries map[string][]int) bool {
+	if len(state) != len(carries) {
+		return false
 	}
 	for name, shape := range carries {
 		if !slices.Equal(state[name].Shape, shape) {
-			return nil
+			return false
 		}
 	}
-	return state
+	return true
 }
 
 // stepType is the type of what a loop carries, as a stored value.
