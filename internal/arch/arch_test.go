@@ -70,7 +70,7 @@ var rules = map[string][]string{
 	"internal/safetext":            {},
 	"internal/ui":                  {"runtime/event", "internal/safetext"},
 	"internal/graph":               {"runtime/plan", "internal/safetext"},
-	"internal/trail":               {"nodes", "runtime/plan", "runtime/sched", "internal/safetext"},
+	"internal/trail":               {"nodes", "runtime/plan", "runtime/sched", "runtime/why", "internal/safetext"},
 	"internal/golden":              {"spec", "nodes", "internal/trail", "internal/safetext"},
 	"internal/bisect":              {"spec", "nodes", "runtime", "runtime/...", "internal/trail", "internal/golden"},
 	"internal/trial":               {"spec", "nodes", "runtime/...", "internal/trail", "internal/golden"},

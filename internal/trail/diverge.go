@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
+	"github.com/seed-8af8f8e1/flow/runtime/why"
 )
 
 // Divergence is where two trails part first.
@@ -119,8 +118,8 @@ func changes(was, now *Node) []Change {
 	var out []Change
 	for _, p := range paths {
 		if x, y := a[p], b[p]; x != y {
-			from := alike(x, y)
-			out = append(out, Change{safetext.Line(p), short(x, from), short(y, from)})
+			was, now := why.Beside(brief(x), brief(y))
+			out = append(out, Change{safetext.Line(p), safetext.Line(was), safetext.Line(now)})
 		}
 	}
 	if len(out) == 0 {
@@ -151,60 +150,17 @@ func flatten(doc json.RawMessage) map[string]string {
 				walk(at(fmt.Sprint(i)), x)
 			}
 		default:
-			out[path] = scalar(v)
+			out[path] = why.Show(v)
 		}
 	}
 	walk("", v)
 	return out
 }
 
-// scalar is a value of an action as a person writes it: numbers of exact forms in decimals, texts in quotes.
-func scalar(v any) string {
-	text, ok := v.(string)
-	if !ok {
-		return fmt.Sprint(v)
-	}
-	form, rest, _ := strings.Cut(text, ":")
-	switch form {
-	case "f64":
-		if bits, err := strconv.ParseUint(rest, 16, 64); err == nil {
-			return strconv.FormatFloat(math.Float64frombits(bits), 'g', -1, 64)
-		}
-	case "u64":
-		if _, err := strconv.ParseUint(rest, 10, 64); err == nil {
-			return rest
-		}
-	}
-	return strconv.Quote(text)
-}
-
-// shown is the number of characters of a value that are shown.
-const shown = 80
-
-// alike is how many runes of two long texts are left out before they are shown, so that the difference is seen.
-func alike(x, y string) int {
-	a, b := []rune(x), []rune(y)
-	if len(a) <= shown && len(b) <= shown {
-		return 0
-	}
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	return max(0, n-10)
-}
-
-// short is a value as it is shown, from a rune on: one line, digests cut to what tells them apart.
-func short(s string, from int) string {
+// brief is a value with a digest cut to what tells it apart.
+func brief(s string) string {
 	if len(s) == 66 && strings.Trim(s[1:65], "0123456789abcdef") == "" {
 		return s[1:13]
 	}
-	r, before, after := []rune(s), "", ""
-	if r = r[min(from, len(r)):]; from > 0 {
-		before = "…"
-	}
-	if len(r) > shown {
-		r, after = r[:shown], "…"
-	}
-	return before + safetext.Line(string(r)) + after
+	return s
 }

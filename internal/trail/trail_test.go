@@ -75,7 +75,7 @@ func TestDiverge(t *testing.T) {
 		"the end of a long text": {func(t *Trail) {
 			t.Nodes[0].Outputs["latents"], t.Nodes[0].Key = "x", "other"
 			t.Nodes[0].Action = json.RawMessage(`{"args":{"seed":42,"text":"` + strings.Repeat("w", 200) + ` sea"}}`)
-		}, `node "noise" (noise@1): args.text: none -> "` + strings.Repeat("w", 79) + "…"},
+		}, `node "noise" (noise@1): args.text: none -> "` + strings.Repeat("w", 59) + "…"},
 		"numbers in their forms": {func(t *Trail) {
 			t.Nodes[0].Outputs["latents"], t.Nodes[0].Key = "x", "other"
 			t.Nodes[0].Action = json.RawMessage(`{"args":{"seed":"u64:7","scale":"f64:4014000000000000","big":"u64:x"}}`)
@@ -84,7 +84,7 @@ func TestDiverge(t *testing.T) {
 		"what a terminal obeys": {func(t *Trail) {
 			t.Nodes[0].Outputs["latents"], t.Nodes[0].Key = "x", "other"
 			t.Nodes[0].Action = json.RawMessage(`{"args":{"seed":"\u001b[31m` + strings.Repeat("w", 200) + `"}}`)
-		}, `node "noise" (noise@1): args.seed: 42 -> "\x1b[31m` + strings.Repeat("w", 80-9) + "…"},
+		}, `node "noise" (noise@1): args.seed: 42 -> "\x1b[31m` + strings.Repeat("w", 60-9) + "…"},
 	} {
 		now := sample()
 		tt.change(now)

@@ -136,7 +136,7 @@ func arguments(s *plan.Step, is, was map[string]any) []Difference {
 	var out []Difference
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
 		if !same(is[path], was[path]) {
-			out = append(out, Difference{Type: Argument, Name: path, Was: show(was[path]), Is: show(is[path])}.given(place(s, path), s.Pos))
+			out = append(out, Difference{Type: Argument, Name: path, Was: Show(was[path]), Is: Show(is[path])}.given(place(s, path), s.Pos))
 		}
 	}
 	return out

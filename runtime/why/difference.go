@@ -122,7 +122,7 @@ func (d Difference) where() string {
 
 // what is the difference without its place.
 func (d Difference) what() string {
-	was, is := both(d.Was, d.Is)
+	was, is := Beside(d.Was, d.Is)
 	change := was + " -> " + is
 	of := ""
 	if d.Node != "" {

@@ -12,8 +12,8 @@ import (
 // absent is what a value is shown as that is not there.
 const absent = "none"
 
-// show is an argument in canonical form, as a person writes it.
-func show(v any) string {
+// Show is an argument in canonical form, as a person writes it.
+func Show(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return absent
@@ -59,8 +59,8 @@ func short(digest string) string {
 // maxShown is the number of characters of a value on a line.
 const maxShown = 60
 
-// both shows two values beside each other. Of long texts that begin alike the beginnings are left out, so that the difference is seen.
-func both(was, is string) (string, string) {
+// Beside shows two values beside each other. Of long texts that begin alike the beginnings are left out, so that the difference is seen.
+func Beside(was, is string) (string, string) {
 	if utf8.RuneCountInString(was) <= maxShown && utf8.RuneCountInString(is) <= maxShown {
 		return was, is
 	}
