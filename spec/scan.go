@@ -71,6 +71,8 @@ func checkText(c *collector, src []byte) ([]byte, bool) {
 	switch {
 	case len(src) > MaxSize:
 		c.errorf(Pos{}, "F0102", "", "is more than %d bytes", MaxSize)
+	case bytes.HasPrefix(src, []byte("\x89PNG\r\n\x1a\n")):
+		c.errorf(Pos{}, "F0102", "flow show PICTURE --workflow prints the workflow that a picture of flow's holds; flow run takes the picture, too", "is a picture, and no workflow file")
 	case bytes.HasPrefix(src, []byte{0xff, 0xfe}), bytes.HasPrefix(src, []byte{0xfe, 0xff}):
 		c.errorf(Pos{}, "F0102", "save it as UTF-8", "is UTF-16 text")
 	case bytes.IndexByte(src, 0) >= 0:

@@ -50,8 +50,17 @@ stands, and how far the two are apart. Exit codes: 0 they make the same, 1 they 
 		Args: takes(2, 2, "A and B: workflow files, pictures or sidecars of goldens"),
 		RunE: func(c *cobra.Command, args []string) error {
 			var sides [2]*bisect.Side
-			for i, name := range args {
-				s, err := a.side(c.Context(), name, &f, asJSON)
+			var runs [2]func() (*bisect.Side, error)
+			for i, name := range args { // what is wrong with the second is said before the first is run
+				run, err := a.side(c.Context(), name, &f, asJSON)
+				if err != nil {
+					return err
+				}
+				runs[i] = run
+			}
+			a.warn()
+			for i, run := range runs {
+				s, err := run()
 				if err != nil {
 					return err
 				}
@@ -89,8 +98,8 @@ func sideError(ctx context.Context, err error) error {
 	return &exitError{exitRun, err.Error()}
 }
 
-// side opens one of the two and runs it where it is no record.
-func (a *app) side(ctx context.Context, name string, f *workflowFlags, quiet bool) (*bisect.Side, error) {
+// side opens one of the two; what it gives runs it, where it is no record.
+func (a *app) side(ctx context.Context, name string, f *workflowFlags, quiet bool) (func() (*bisect.Side, error), error) {
 	read := func(change func(*flowruntime.Options)) (*flowruntime.Workflow, error) {
 		opt, diags, err := a.options(name, f)
 		if err != nil {
@@ -121,6 +130,16 @@ func (a *app) side(ctx context.Context, name string, f *workflowFlags, quiet boo
 			})
 		}
 	}
+	w, err := read(func(*flowruntime.Options) {})
+	if err != nil {
+		return nil, sideError(ctx, err)
+	}
+	w.Close()
+	return func() (*bisect.Side, error) { return a.runSide(ctx, name, read) }, nil
+}
+
+// runSide runs the workflow that read gives.
+func (a *app) runSide(ctx context.Context, name string, read func(func(*flowruntime.Options)) (*flowruntime.Workflow, error)) (*bisect.Side, error) {
 	s, err := bisect.Run(ctx, name, release(), func(change func(*flowruntime.Options)) (*flowruntime.Workflow, func(), error) {
 		w, err := read(change)
 		if err != nil {
@@ -139,7 +158,7 @@ func (a *app) side(ctx context.Context, name string, f *workflowFlags, quiet boo
 }
 
 // record reads a sidecar.
-func record(name string) (*bisect.Side, error) {
+func record(name string) (func() (*bisect.Side, error), error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, &exitError{exitFile, err.Error()}
@@ -149,7 +168,7 @@ func record(name string) (*bisect.Side, error) {
 	if err != nil {
 		return nil, &exitError{exitFile, fmt.Sprintf("%s: %v", name, err)}
 	}
-	return bisect.Record(name, t), nil
+	return func() (*bisect.Side, error) { return bisect.Record(name, t), nil }, nil
 }
 
 // partingOf is what is found, for programs.

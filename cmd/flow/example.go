@@ -127,11 +127,12 @@ func writeFile(path string, data []byte) error {
 		return err
 	}
 	temp := path + ".flow-tmp"
-	if err := os.WriteFile(temp, data, 0o666); err != nil {
-		return errors.Join(err, os.Remove(temp))
+	err := os.WriteFile(temp, data, 0o666)
+	if err == nil {
+		err = os.Rename(temp, path)
 	}
-	if err := os.Rename(temp, path); err != nil {
-		return errors.Join(err, os.Remove(temp))
+	if err != nil {
+		_ = os.Remove(temp) // where it is there
 	}
-	return nil
+	return err
 }

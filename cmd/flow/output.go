@@ -2,8 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
@@ -70,3 +75,35 @@ func (l logged) Emit(e event.Event) {
 
 // short is the part of a key that is shown.
 func short(key string) string { return key[:min(12, len(key))] }
+
+// writable says before any work why a file that it is to end in cannot be written; it leaves the file as it is. The file must not be the one that
+// the work reads. An empty path is no file.
+func writable(what, path, reads string) error {
+	if path == "" {
+		return nil
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return &exitError{exitFile, fmt.Sprintf("%s: %s is a folder; name a file", what, path)}
+	case err == nil:
+		if from, err := os.Stat(reads); err == nil && os.SameFile(info, from) {
+			return &exitError{exitFile, fmt.Sprintf("%s would be written over %s, which is read; name another file", what, path)}
+		}
+		var f *os.File
+		if f, err = os.OpenFile(path, os.O_WRONLY, 0); err == nil {
+			err = f.Close()
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		var f *os.File
+		if f, err = os.CreateTemp(filepath.Dir(path), ".flow-*"); err == nil {
+			err = errors.Join(f.Close(), os.Remove(f.Name()))
+		} else if broken := new(fs.PathError); errors.As(err, &broken) {
+			err = broken.Err
+		}
+	}
+	if err != nil {
+		return &exitError{exitRun, fmt.Sprintf("%s: no file can be made as %s: %v", what, path, err)}
+	}
+	return nil
+}

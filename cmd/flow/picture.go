@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -45,7 +46,9 @@ func isPicture(name string) bool {
 // openPicture reads a picture's file. A record that cannot be read is an error; that there is none is not.
 func openPicture(name string) (*pictureFile, error) {
 	info, err := os.Stat(name)
-	if err != nil {
+	if broken := new(fs.PathError); errors.As(err, &broken) {
+		return nil, &exitError{exitFile, fmt.Sprintf("%s: %v", name, broken.Err)}
+	} else if err != nil {
 		return nil, &exitError{exitFile, err.Error()}
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxPicture {

@@ -53,7 +53,7 @@ func (a *app) pictureLock(ctx context.Context, w *flowruntime.Workflow, p *pictu
 
 // nameless is the message where a picture names no lock.
 func nameless(p *pictureFile) string {
-	return p.name + " names no lock: its run was not held to one, or differed from it"
+	return p.name + " names no lock: its run had none, differed from it, or did not compare all files with it; flow run FILE --locked makes pictures that name theirs"
 }
 
 // findLock finds the lock with the SHA-256 that a picture names: the file of --lock, or one beside the picture or in the current folder.

@@ -41,6 +41,9 @@ it was made with, where that lies beside it or in the current folder, or is name
   flow run castle.flow.yaml --json | jq .type`,
 		Args: takes(1, 1, "one FILE or PICTURE"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := writable("the report", f.page, args[0]); err != nil {
+				return err
+			}
 			if isPicture(args[0]) {
 				return a.runPicture(c.Context(), args[0], &f)
 			}

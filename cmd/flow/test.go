@@ -116,10 +116,16 @@ func (a *app) test(ctx context.Context, args []string, f *testFlags) error {
 	if err != nil {
 		return err
 	}
+	for what, path := range map[string]string{"JUnit XML": f.junit, "the report": f.report} {
+		if err := writable(what, path, ""); err != nil {
+			return err
+		}
+	}
 	opt, err := a.trial(args, f)
 	if err != nil {
 		return err
 	}
+	a.warn()
 	opt.Check = func(w *flowruntime.Workflow) error { return a.pinned(ctx, w, f.precision+f.device+f.edition != "") }
 	opt.Mode = mode
 	files, err := trial.Find(args)

@@ -133,7 +133,7 @@ func (a *app) verify(ctx context.Context, name string, f *workflowFlags, lf *loc
 	}
 	switch {
 	case errors.Is(res.Err, context.Canceled):
-		return nil, context.Canceled
+		return nil, &exitError{exitInterrupted, "interrupted"} // and nothing is kept
 	case res.Err != nil:
 		return nil, &exitError{exitRun, res.Err.Error()}
 	}
