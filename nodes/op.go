@@ -24,7 +24,8 @@ type StoredOp interface {
 	Run(ctx context.Context, env *Env, in Inputs) (map[string]Value, error)
 }
 
-// Use names the components of a live input that a node reads. Only their digests are in its key.
+// Use names the components of a live input that a node reads. Only their digests are in its key. What a name has behind a point is how a component is
+// read, where that makes another digest of it.
 type Use struct {
 	Input      string // path of the argument, such as "model"
 	Components []string

@@ -51,36 +51,37 @@ type tensorSum struct {
 // hashBlock is the number of bytes hashed between two looks at the context.
 const hashBlock = 1 << 20
 
-// Digest is the component's identity: SHA-256 over the sorted digests of its
+// dropFrom is the number of bytes from which a tensor is worth a call of the system to take it out of memory.
+const dropFrom = 1 << 16
+
+// Digest is the component's identity where all of it is read: SHA-256 over the sorted digests of its
 // tensors (canonical name, type, shape, bytes) and the documents. memo, which
 // may be nil, remembers the tensors' digests of files that have not changed.
 // Tensors are read by several goroutines; ctx stops them between blocks. A file that
 // changes meanwhile is an error that names it.
 func (c *Component) Digest(ctx context.Context, memo Memo, docs ...Document) (Digest, error) {
-	sums, err := c.sumAll(ctx, memo)
-	if err != nil {
-		return Digest{}, err
-	}
-	return combine(sums, docs), nil
+	return c.Reading(nil).Digest(ctx, memo, docs...)
 }
 
-// Remembered gives the digest without reading tensors: ok is false, and
-// unknown the number of bytes to hash, when memo does not have all of it. It does not wait
-// while they are being hashed.
+// Remembered is [Reading.Remembered] where all of it is read.
 func (c *Component) Remembered(memo Memo, docs ...Document) (d Digest, unknown int64, ok bool) {
-	sums := c.known()
-	if sums == nil {
-		var missing []*Tensor
-		sums, missing = c.recall(memo)
-		for _, t := range missing {
-			unknown += t.size()
-		}
-		if len(missing) > 0 {
-			return Digest{}, unknown, false
-		}
-		c.learn(sums)
+	return c.Reading(nil).Remembered(memo, docs...)
+}
+
+// remembered gives the digests of all tensors without reading them, or nil and the number of bytes to hash.
+func (c *Component) remembered(memo Memo) (sums map[string]tensorSum, unknown int64) {
+	if sums = c.known(); sums != nil {
+		return sums, 0
 	}
-	return combine(sums, docs), 0, true
+	sums, missing := c.recall(memo)
+	for _, t := range missing {
+		unknown += t.size()
+	}
+	if len(missing) > 0 {
+		return nil, unknown
+	}
+	c.learn(sums)
+	return sums, 0
 }
 
 // known gives the digests of all tensors, or nil.
@@ -138,7 +139,9 @@ func hashTensors(ctx context.Context, tensors []*Tensor, sums map[string]tensorS
 			var s tensorSum
 			err := t.file.Guard(func() (err error) {
 				s, err = t.hash(ctx)
-				t.drop() // a whole model need not stay in memory for its digest
+				if t.size() >= dropFrom {
+					t.drop() // a whole model need not stay in memory for its digest
+				}
 				return err
 			})
 			mu.Lock()

@@ -3,7 +3,6 @@ package weights
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"strings"
 )
@@ -17,23 +16,9 @@ type Part struct {
 // maxParts bounds the size in bytes of a document whose fields are remembered.
 const maxParts = 1 << 18
 
-// Parts lists what the component's digest is made of, as far as memo knows it without reading tensors. What each part is made of in turn - tensors by
-// name, fields of a document in JSON - is put into memo under [MadeOfKey], so that two digests can be told apart later, when one of the files is gone.
+// Parts is [Reading.Parts] where all of it is read.
 func (c *Component) Parts(memo Memo, docs ...Document) []Part {
-	var out []Part
-	if _, _, ok := c.Remembered(memo); ok {
-		sums := c.known()
-		d := combine(sums, nil)
-		out = append(out, Part{"weights", d})
-		put(memo, d, func() map[string]string {
-			fields := make(map[string]string, len(sums))
-			for name, s := range sums {
-				fields[name] = hex.EncodeToString(s.sum[:8])
-			}
-			return fields
-		})
-	}
-	return append(out, DocumentParts(memo, docs)...)
+	return c.Reading(nil).Parts(memo, docs...)
 }
 
 // DocumentParts is [Component.Parts] for a component without tensors.

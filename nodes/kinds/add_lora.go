@@ -55,7 +55,12 @@ func (op *addLoRA) Open(_ context.Context, env *nodes.Env, in nodes.PlanInputs) 
 	if err != nil {
 		return nil, err
 	}
-	adapter, err := lora.Apply(file, shapes, op.opt)
+	opt := op.opt
+	opt.Reads = func(component, name string) bool {
+		reads := m.shared.reads()[component]
+		return reads == nil || reads[name]
+	}
+	adapter, err := lora.Apply(file, shapes, opt)
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}

@@ -151,7 +151,7 @@ func (op *denoise) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error)
 	}
 	return nodes.Plan{
 		Outputs:   map[string]nodes.Meta{"latents": {Of: nodes.LatentsType, Shapes: map[string][]int{"latents": s.latents}}},
-		Uses:      []nodes.Use{{Input: "model", Components: append([]string{sdxl.UNet, schedulerPart, latentPart}, s.model.imageComponents()...)}},
+		Uses:      []nodes.Use{{Input: "model", Components: op.components(s)}},
 		Class:     true,
 		Edition:   true,
 		PeakBytes: cost.peak + s.model.merged(sdxl.UNet),
@@ -160,6 +160,17 @@ func (op *denoise) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error)
 		Batch:     op.batch(env, s, c, cost),
 		Notes:     notes,
 	}, nil
+}
+
+// components are what is read of the model.
+func (op *denoise) components(s *denoiseSetup) []string {
+	latents := latentPart // the picture's own size is told
+	_, original := op.sizes["original"]
+	_, target := op.sizes["target"]
+	if s.edition.TimeIDs != 0 || original && target {
+		latents = sizesGiven
+	}
+	return append([]string{sdxl.UNet, ofEdition(schedulerPart, s.edition), latents}, s.model.imageComponents()...)
 }
 
 // Run implements nodes.StoredOp.

@@ -61,7 +61,7 @@ func (op *encodeImage) Plan(env *nodes.Env, _ nodes.PlanInputs) (nodes.Plan, err
 	}
 	return nodes.Plan{
 		Outputs: map[string]nodes.Meta{"tokens": {Of: nodes.ImageEmbeddingType, Shapes: shapes}},
-		Own:     map[string]nodes.Live{"image": &inputFile{file}, "weights": &imageEncoder{e}},
+		Own:     map[string]nodes.Live{"image": &inputFile{file}, "weights": &imageEncoder{e, e.Reads()}},
 		Uses:    []nodes.Use{{Input: "image", Components: []string{contentPart}}, {Input: "weights", Components: []string{sdxl.ImageEncoder}}},
 		Class:   true, Edition: true, PeakBytes: estimate(env, p), MACs: program.MACs(p),
 	}, nil

@@ -98,9 +98,9 @@ func (op *encodePrompt) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, e
 	cost := m.cost(env, p)
 	context := []int{1, t, m.base.Text[0].Hidden + m.base.Text[1].Hidden}
 	pooled := []int{1, m.base.Text[1].Projection}
-	uses := []string{sdxl.TextEncoder, sdxl.TextEncoder2, tokenizerPart, tokenizerPart2}
+	uses := []string{sdxl.TextEncoder, sdxl.TextEncoder2, ofEdition(tokenizerPart, e), ofEdition(tokenizerPart2, e)}
 	if op.negative == nil {
-		uses = append(uses, pipelinePart)
+		uses = append(uses, ofEdition(pipelinePart, e))
 	}
 	return nodes.Plan{
 		Outputs: map[string]nodes.Meta{"conditioning": {Of: nodes.ConditioningType, Shapes: map[string][]int{

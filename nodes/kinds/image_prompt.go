@@ -15,6 +15,7 @@ type imagePrompt struct {
 	adapter  *sdxl.ImageAdapter
 	pictures []prompted
 	scale    ipadapter.Scale
+	reads    map[string]bool // tensors that are read of the adapter at that scale
 }
 
 // prompted is an encoded picture: made by a node that has not run yet.
@@ -87,13 +88,17 @@ func (m *model) imageComponents() []string {
 func (m *model) imagePrompts() []sdxl.ImagePrompt {
 	var out []sdxl.ImagePrompt
 	for _, p := range m.prompts() {
-		d := sdxl.ImagePrompt{Adapter: p.adapter.Config, Component: p.name(), Scale: p.scale, State: p.pictures[0].state}
-		for _, x := range p.pictures {
-			d.Weights = append(d.Weights, x.weight)
-		}
-		out = append(out, d)
+		out = append(out, p.describe())
 	}
 	return out
+}
+
+func (p *imagePrompt) describe() sdxl.ImagePrompt {
+	d := sdxl.ImagePrompt{Adapter: p.adapter.Config, Component: p.name(), Scale: p.scale, State: p.pictures[0].state}
+	for _, x := range p.pictures {
+		d.Weights = append(d.Weights, x.weight)
+	}
+	return d
 }
 
 // imageInputs adds the states of all pictures to a sampling program's inputs; with guidance, those of no picture last.

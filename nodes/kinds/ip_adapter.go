@@ -90,7 +90,9 @@ func (op *ipAdapter) Open(_ context.Context, _ *nodes.Env, in nodes.PlanInputs) 
 		x.weight = weight
 		p.pictures = append(p.pictures, x)
 	}
-	out := &model{base: m.base, vae: m.vae, patches: m.patches, images: append(slices.Clone(m.images), p), own: adapter}
+	described := p.describe()
+	p.reads = described.Reads()
+	out := &model{base: m.base, vae: m.vae, shared: m.shared, patches: m.patches, images: append(slices.Clone(m.images), p), own: adapter}
 	return map[string]nodes.Live{"model": out}, nil
 }
 

@@ -54,5 +54,6 @@ func (op *loadModel) Open(context.Context, *nodes.Env, nodes.PlanInputs) (map[st
 	if got, want := m.vae.Config.LatentChannels, base.UNet.InChannels; got != want {
 		return nil, errors.Join(fmt.Errorf("the autoencoder's latents have %d channels, the UNet takes %d", got, want), m.Close())
 	}
+	m.shared = newShared(base, m.vae)
 	return map[string]nodes.Live{"model": m}, nil
 }

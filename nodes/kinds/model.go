@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 
 	"github.com/seed-8af8f8e1/flow/internal/sdxl"
+	"github.com/seed-8af8f8e1/flow/internal/sdxl/edition"
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/lora"
-	"github.com/seed-8af8f8e1/flow/internal/sdxl/tokenizer"
 	"github.com/seed-8af8f8e1/flow/internal/weights"
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
@@ -32,6 +31,7 @@ type model struct {
 	patches []patch           // in the order of the nodes
 	images  []*imagePrompt    // likewise
 	own     io.Closer         // what this value closes; nil for a model as loaded, which closes all
+	shared  *shared           // with the model as loaded and all others that are made of it
 	built   built             // for this value alone
 }
 
@@ -40,7 +40,10 @@ func (m *model) Type() nodes.Type { return nodes.ModelType }
 
 // Components implements nodes.Live.
 func (m *model) Components() []string {
-	out := append(slices.Clone(weights.Components), schedulerPart, tokenizerPart, tokenizerPart2, pipelinePart, latentPart)
+	out := append(slices.Clone(weights.Components), latentPart, sizesGiven)
+	for _, e := range edition.All() {
+		out = append(out, ofEdition(pipelinePart, e), ofEdition(schedulerPart, e), ofEdition(tokenizerPart, e), ofEdition(tokenizerPart2, e))
+	}
 	for _, p := range m.images {
 		out = append(out, p.name())
 	}
@@ -63,47 +66,16 @@ func (m *model) component(name string) (*weights.Component, error) {
 	return m.base.Files.Component(name)
 }
 
-// documents are what decides a component's result beside its tensors: parsed values, so
-// that fields that nothing reads do not matter.
-func (m *model) documents(component string) ([]weights.Document, error) {
-	var value any
-	switch component {
-	case sdxl.UNet:
-		value = m.base.UNet
-	case sdxl.VAE:
-		value = m.vae.Config
-	case sdxl.TextEncoder:
-		value = m.base.Text[0]
-	case sdxl.TextEncoder2:
-		value = m.base.Text[1]
-	case schedulerPart:
-		value = m.base.Scheduler
-	case pipelinePart:
-		value = map[string]bool{"force_zeros_for_empty_prompt": m.base.ForceZeros}
-	case latentPart:
-		value = map[string]int{"channels": m.vae.Config.LatentChannels, "scale": m.vae.Config.Scale()}
-	case tokenizerPart, tokenizerPart2:
-		files, err := m.base.Files.Tokenizer(component)
-		if err != nil {
-			return nil, err
-		}
-		var docs []weights.Document
-		for _, name := range slices.Sorted(maps.Keys(files)) {
-			docs = append(docs, weights.Document{Name: name, Data: files[name]})
-		}
-		if len(docs) == 0 {
-			docs = []weights.Document{{Name: "public", Data: []byte(tokenizer.PublicID)}}
-		}
-		return docs, nil
-	default:
-		p := m.image(component)
-		if p == nil {
-			return nil, fmt.Errorf("a model has no component %q", component)
-		}
-		value = p.settings()
+// reading is a component with the tensors that nodes read of it.
+func (m *model) reading(name string) (weights.Reading, error) {
+	c, err := m.component(name)
+	if err != nil {
+		return weights.Reading{}, err
 	}
-	doc, err := weights.JSONDocument("config", value)
-	return []weights.Document{doc}, err
+	if p := m.image(name); p != nil {
+		return c.Reading(p.reads), nil
+	}
+	return c.Reading(m.shared.reads()[name]), nil
 }
 
 // Digest implements nodes.Live.
@@ -130,7 +102,7 @@ func (m *model) baseDigest(ctx context.Context, component string, memo nodes.Mem
 	if !m.hasWeights(component) {
 		return nodes.Digest(weights.DigestDocuments(docs)), nil
 	}
-	c, err := m.component(component)
+	c, err := m.reading(component)
 	if err != nil {
 		return nodes.Digest{}, err
 	}
@@ -158,7 +130,7 @@ func (m *model) baseKnown(component string, memo nodes.Memo) (nodes.Digest, int6
 	if !m.hasWeights(component) {
 		return nodes.Digest(weights.DigestDocuments(docs)), 0, true
 	}
-	c, err := m.component(component)
+	c, err := m.reading(component)
 	if err != nil {
 		return nodes.Digest{}, 0, false
 	}

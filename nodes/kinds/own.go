@@ -46,7 +46,10 @@ func (f *inputFile) Verify(...string) error { return f.Plain.Verify() }
 func (*inputFile) Close() error { return nil }
 
 // imageEncoder is an image encoder as a live value.
-type imageEncoder struct{ *sdxl.Encoder }
+type imageEncoder struct {
+	*sdxl.Encoder
+	reads map[string]bool // tensors that encoding reads
+}
 
 // Type implements nodes.Live.
 func (*imageEncoder) Type() nodes.Type { return encoderType }
@@ -66,7 +69,7 @@ func (e *imageEncoder) Digest(ctx context.Context, _ string, memo nodes.Memo) (n
 	if err != nil {
 		return nodes.Digest{}, err
 	}
-	d, err := e.Component.Digest(ctx, memo, docs...)
+	d, err := e.Component.Reading(e.reads).Digest(ctx, memo, docs...)
 	return nodes.Digest(d), err
 }
 
@@ -76,7 +79,7 @@ func (e *imageEncoder) Known(_ string, memo nodes.Memo) (nodes.Digest, int64, bo
 	if err != nil {
 		return nodes.Digest{}, 0, false
 	}
-	d, unread, ok := e.Component.Remembered(memo, docs...)
+	d, unread, ok := e.Component.Reading(e.reads).Remembered(memo, docs...)
 	return nodes.Digest(d), unread, ok
 }
 

@@ -34,7 +34,7 @@ type patch interface {
 
 // with is the model with one more patch, whose files the new value closes.
 func (m *model) with(p patch) *model {
-	out := &model{base: m.base, vae: m.vae, images: m.images, own: p}
+	out := &model{base: m.base, vae: m.vae, shared: m.shared, images: m.images, own: p}
 	out.patches = append(append(out.patches, m.patches...), p)
 	return out
 }

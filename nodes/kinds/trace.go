@@ -24,7 +24,11 @@ func (m *model) Trace(component string, memo nodes.Memo) []nodes.Part {
 			if err != nil {
 				return nil
 			}
-			return settled(parts(weightsArgument, own.Component.Parts(memo, docs...)))
+			r, err := m.reading(component)
+			if err != nil {
+				return nil
+			}
+			return settled(parts(weightsArgument, r.Parts(memo, docs...)))
 		}
 	}
 	return nil
@@ -47,7 +51,11 @@ func (m *model) traceBase(component string, memo nodes.Memo) []nodes.Part {
 	if component == sdxl.VAE && c != m.ownVAE() {
 		argument = "vae"
 	}
-	return parts(argument, c.Parts(memo, docs...))
+	r, err := m.reading(component)
+	if err != nil {
+		return nil
+	}
+	return parts(argument, r.Parts(memo, docs...))
 }
 
 // ownVAE is the autoencoder of the model's own files; nil where they have none.
@@ -65,7 +73,7 @@ func (e *imageEncoder) Trace(_ string, memo nodes.Memo) []nodes.Part {
 	if err != nil {
 		return nil
 	}
-	return parts(weightsArgument, e.Component.Parts(memo, docs...))
+	return parts(weightsArgument, e.Component.Reading(e.reads).Parts(memo, docs...))
 }
 
 // parts are parts of weights as those of nodes.

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/seed-8af8f8e1/flow/nodes"
 	"github.com/seed-8af8f8e1/flow/runtime/plan"
@@ -117,11 +118,26 @@ func (e *Explainer) compare(a *asked, k *Kept) []Difference {
 	out = append(out, arguments(s, a.Args, k.Action.Args)...)
 	for _, c := range components(a.Live, k.Action.Live) {
 		was, is := k.Action.Live[c[0]][c[1]], a.Live[c[0]][c[1]]
-		if was != is {
+		if was != is && !otherwise(c[1], a.Live[c[0]], k.Action.Live[c[0]]) {
 			out = append(out, e.component(a, k, c[0], c[1]))
 		}
 	}
 	return append(out, e.inputs(a, k)...)
+}
+
+// otherwise says that a component is read in two ways, of which this is one: "scheduler" and "scheduler.refiners". Arguments or the edition, which
+// are listed before, decide how.
+func otherwise(component string, a, b map[string]string) bool {
+	name, _, _ := strings.Cut(component, ".")
+	in := func(parts map[string]string) bool {
+		for other := range parts {
+			if of, _, _ := strings.Cut(other, "."); of == name {
+				return true
+			}
+		}
+		return false
+	}
+	return (a[component] == "" || b[component] == "") && in(a) && in(b)
 }
 
 // arguments lists the arguments that differ, by path.

@@ -163,7 +163,7 @@ func (e *Explainer) part(s *plan.Step, is, was nodes.Part) Difference {
 
 // setting is a value of a document as a person writes it. Strengths of LoRAs are kept by their bits.
 func setting(of, value string) string {
-	if bits, err := strconv.ParseUint(strings.Trim(value, `"`), 16, 64); of == "strengths" && err == nil {
+	if bits, err := strconv.ParseUint(strings.Trim(value, `"`), 16, 64); (strings.HasSuffix(of, "strengths") || of == "scales") && err == nil {
 		return strconv.FormatFloat(math.Float64frombits(bits), 'g', -1, 64)
 	}
 	return orNone(value)

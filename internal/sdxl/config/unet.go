@@ -27,7 +27,6 @@ type UNet struct {
 	DownsamplePadding       int
 	AddTimeEmbedDim         int // width of each time id's sinusoids; 0: no text-time embedding
 	AddEmbedInput           int // width of the pooled prompt and all time ids together
-	SampleSize              int // latents' side that the model was trained at
 }
 
 type unetJSON struct {
@@ -52,7 +51,6 @@ type unetJSON struct {
 	AdditionEmbedType        *string         `json:"addition_embed_type"`
 	AdditionTimeEmbedDim     int             `json:"addition_time_embed_dim"`
 	ProjectionInputDim       int             `json:"projection_class_embeddings_input_dim"`
-	SampleSize               json.RawMessage `json:"sample_size"`
 	MidBlockScale            float64         `json:"mid_block_scale_factor"`
 	ConvInKernel             int             `json:"conv_in_kernel"`
 	ConvOutKernel            int             `json:"conv_out_kernel"`
@@ -95,7 +93,6 @@ func ParseUNet(data []byte) (*UNet, error) {
 		CrossAttentionDim: j.CrossAttentionDim[0], NormGroups: j.NormNumGroups, NormEps: j.NormEps, Act: act,
 		LinearProjection: j.UseLinearProjection, FlipSinToCos: j.FlipSinToCos, FreqShift: j.FreqShift,
 		DownsamplePadding: j.DownsamplePadding}
-	_ = json.Unmarshal(j.SampleSize, &u.SampleSize) // a pair or null leaves 0: unknown
 	if j.AdditionEmbedType != nil {
 		u.AddTimeEmbedDim, u.AddEmbedInput = j.AdditionTimeEmbedDim, j.ProjectionInputDim
 	}

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
 	"github.com/seed-8af8f8e1/flow/internal/weights"
@@ -29,6 +28,8 @@ type Options struct {
 	Merge bool
 	// LetPass leaves keys that find no layer aside instead of refusing the file.
 	LetPass bool
+	// Reads says whether a tensor of a component is read at all: changes of others are no changes. Without it all are.
+	Reads func(component, name string) bool
 }
 
 // Adapter is a LoRA on a model.
@@ -64,7 +65,7 @@ func Apply(f *File, m Model, opt Options) (*Adapter, error) {
 	for _, t := range match.Targets {
 		l := &applied{Target: t, strength: strength(opt.Scale, t.alpha, t.divide, t.root), scale: opt.Scale,
 			merged: opt.Merge || !t.Method.LowRank()}
-		if l.idle() {
+		if l.idle() || !l.read(opt.Reads) {
 			continue
 		}
 		if low := float32(l.strength); math.IsInf(float64(low), 0) {
@@ -82,6 +83,11 @@ func Apply(f *File, m Model, opt Options) (*Adapter, error) {
 
 // idle says that a layer changes nothing: at scale 0, except where peft's DoRA sets magnitudes regardless.
 func (l *applied) idle() bool { return l.scale == 0 && l.keys[magnitude] == "" }
+
+// read says whether a weight or a bias that the layer changes is read.
+func (l *applied) read(reads func(component, name string) bool) bool {
+	return reads == nil || reads(l.component, l.path+".weight") || reads(l.component, l.path+".bias")
+}
 
 // Match finds out which layers of a model a file is for. What does not fit is an error.
 func (f *File) Match(m Model, opt Options) (*Match, error) {
@@ -111,25 +117,6 @@ func newPart(f *File, component string, layers []*applied) (*adapterPart, error)
 	}
 	docs, err := documents(layers)
 	return &adapterPart{weights: c, layers: layers, docs: docs}, err
-}
-
-// documents are the strengths of layers, and which of those that would be beside their weights are merged.
-func documents(layers []*applied) ([]weights.Document, error) {
-	strengths := make(map[string]string)
-	var merged []string
-	for _, l := range layers {
-		strengths[l.path] = strconv.FormatUint(math.Float64bits(l.strength), 16)
-		if l.merged && l.Method.LowRank() {
-			merged = append(merged, l.path)
-		}
-	}
-	doc, err := weights.JSONDocument("strengths", strengths)
-	if err != nil || len(merged) == 0 {
-		return []weights.Document{doc}, err
-	}
-	slices.Sort(merged)
-	also, err := weights.JSONDocument("merged", merged)
-	return []weights.Document{doc, also}, err
 }
 
 // Match is how the file's layers lie on the model.

@@ -22,13 +22,7 @@ func DDIM(s *config.Scheduler, steps int, e edition.Edition) (*Table, error) {
 	if steps < 1 || steps > s.TrainSteps {
 		return nil, fmt.Errorf("%d steps of a schedule that was trained with %d; ask for 1 to %d", steps, s.TrainSteps, s.TrainSteps)
 	}
-	sched := *s
-	if !e.ModelTimesteps {
-		sched.Spacing, sched.StepsOffset = "leading", 1
-	}
-	if !e.ModelFinalAlpha {
-		sched.AlphaToOne = false
-	}
+	sched := Schedule(s, e)
 	products := alphaProducts(&sched)
 	t := &Table{Timesteps: timesteps(&sched, steps)}
 	for i, step := range t.Timesteps {
@@ -41,6 +35,21 @@ func DDIM(s *config.Scheduler, steps int, e edition.Edition) (*Table, error) {
 		t.Coefficients[steps-1][3] = 0
 	}
 	return t, nil
+}
+
+// Schedule is what an edition makes of a model's schedule: all that decides the table. What it does not read has one value.
+func Schedule(s *config.Scheduler, e edition.Edition) config.Scheduler {
+	sched := *s
+	if !e.ModelTimesteps {
+		sched.Spacing, sched.StepsOffset = "leading", 1
+	}
+	if !e.ModelFinalAlpha {
+		sched.AlphaToOne = false
+	}
+	if sched.Spacing != "leading" {
+		sched.StepsOffset = 0 // it moves leading timesteps alone
+	}
+	return sched
 }
 
 // coefficients is the row of a step from one timestep to another. The references go back by a fixed stride, which is not

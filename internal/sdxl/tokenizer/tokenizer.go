@@ -18,9 +18,6 @@ import (
 //go:embed public/merges.txt.gz
 var publicMerges []byte
 
-// PublicID names the embedded vocabulary in digests.
-const PublicID = "openai-clip-bpe-49408"
-
 // Tokenizer turns text into the ids of a CLIP text encoder. It is safe for use by many goroutines.
 type Tokenizer struct {
 	bpe       *bpe
