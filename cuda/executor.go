@@ -27,6 +27,7 @@ var kernelNames = map[string][]string{
 	"norm":      {"row_moments", "merge_rows", "merge_groups", "apply_map", "layer_norm"},
 	"pointwise": {"activate", "geglu", "add", "affine", "guidance", "self_guidance", "solver_step", "blur_columns", "degrade"},
 	"move":      {"strided", "upsample", "embed", "taps_first_2", "taps_first_4"},
+	"random":    {"normals"},
 	"tensor":    {"product_f16_128", "product_f16_64"},
 	"flash":     {"flash_64", "flash_128"},
 	"norm16":    {"chunk_moments", "group_maps", "apply_maps", "layer_norm16"},

@@ -139,6 +139,8 @@ func (x *exec) operation(in *program.Instr) []action {
 		return x.layerNorm(in, op)
 	case *program.Degrade:
 		return x.degrade(in, op)
+	case *program.Normals:
+		return x.normals(in, op)
 	case *program.Activate, *program.GEGLU, *program.Add, *program.Affine, *program.Guidance, *program.SelfGuidance, *program.SolverStep:
 		return x.pointwise(in)
 	case *program.Upsample, *program.Embed, *program.Row, *program.StepRow, *program.Concat, *program.Slice, *program.Repeat, *program.Reshape, *program.Sinusoid:

@@ -14,7 +14,7 @@ import (
 
 // pixelTrees hold the code whose results reach a pixel; judges and comparisons among them do not.
 var (
-	pixelTrees = []string{"internal/cpu", "internal/nn", "internal/numeric", "internal/picture", "internal/program", "internal/sdxl", "nodes/kinds"}
+	pixelTrees = []string{"internal/cpu", "internal/curand", "internal/nn", "internal/numeric", "internal/picture", "internal/program", "internal/sdxl", "nodes/kinds"}
 	judges     = []string{"internal/program/ref", "internal/program/conformance", "internal/sdxl/parity", "internal/cpu/kernel/_gen"}
 )
 

@@ -186,6 +186,8 @@ func (x *exec) operation(in *program.Instr) (operation, needs) {
 		return x.newDegrade(in, op)
 	case *program.Upsample:
 		return &upsample{x: x, in: in}, needs{}
+	case *program.Normals:
+		return &normals{x: x, in: in, op: op}, needs{}
 	case *program.Embed, *program.Row, *program.StepRow, *program.Concat, *program.Slice, *program.Repeat, *program.Reshape, *program.Sinusoid:
 		return &move{x, in}, needs{}
 	}

@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// The sine unit of NVIDIA's GPUs (Oberman and Siu, 2005) as cuRAND reaches it by __sincosf: what it adds up and cuts off is known since the G80
-// (envytools, nvhw/sfu.c), and all numbers that torch is known to have drawn on GPUs up to Hopper agree with it to the bit.
+// The sine unit of NVIDIA's GPUs (Oberman and Siu, 2005) as cuRAND reaches it by __sincosf: what it adds up and cuts off is known of the
+// G80 (envytools, nvhw/sfu.c), and every number with all its digits that torch is known to have drawn agrees with it to the bit.
 
 // quarters is an angle of [0, 2 pi] as the unit reads it: in quarter turns with 23 bits behind the point. The compiler multiplies by 1/(2 pi),
 // rounded towards zero, and the unit cuts off.
@@ -38,6 +38,15 @@ func quadratic(c *[3]int32, x uint32) float32 {
 		y = y >> drop << drop
 	}
 	return float32(y) * 0x1p-37
+}
+
+// SineTable is the unit's table, for executors: 64 stretches of three numbers.
+func SineTable() []int32 {
+	flat := make([]int32, 0, 3*len(sineTable))
+	for i := range sineTable {
+		flat = append(flat, sineTable[i][:]...)
+	}
+	return flat
 }
 
 // square is the unit's x^2 / 2^18 for 17 bits: what each bit of x adds is cut off.

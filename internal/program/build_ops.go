@@ -203,6 +203,13 @@ func (b *Builder) Sinusoid(x ID, op Sinusoid) ID {
 	return b.emit(&op, []int{s[0], s[1] * op.Dim}, x)
 }
 
+// Normals draws h x w pixels of c channels for each of the seeds [B,2].
+func (b *Builder) Normals(seeds ID, threads, h, w, c int) ID {
+	s := b.Shape(seeds)
+	b.need(len(s) == 2 && s[1] == 2 && b.p.Value(seeds).DType == Int32, "seeds of shape %v", s)
+	return b.emit(&Normals{Threads: threads}, []int{s[0], h, w, c}, seeds)
+}
+
 // Row picks row index[i] of batch entry i.
 func (b *Builder) Row(x, index ID) ID {
 	s := b.Shape(x)

@@ -220,6 +220,12 @@ const (
 // multiplication, subtraction, division and addition is rounded.
 type SolverStep struct{ Prediction Prediction }
 
+// Normals draws standard normal numbers as torch.randn does on a CUDA device (internal/curand), channels first as the reference does.
+//
+// In: seeds [B,2] (Int32), the lower and the upper 32 bits of each entry's. Out: [B,H,W,C]: the numbers of an entry are those of [C,H,W] in
+// order. Threads is how many threads the device runs at once; 0 stands for enough.
+type Normals struct{ Threads int }
+
 // Name implements Op.
 func (*Product) Name() string          { return "product" }
 func (*Attention) Name() string        { return "attention" }
@@ -243,3 +249,4 @@ func (*Repeat) Name() string           { return "repeat" }
 func (*Reshape) Name() string          { return "reshape" }
 func (*Guidance) Name() string         { return "guidance" }
 func (*SolverStep) Name() string       { return "solver-step" }
+func (*Normals) Name() string          { return "normals" }

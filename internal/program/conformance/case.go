@@ -26,7 +26,7 @@ type Case struct {
 // Cases lists all cases.
 func Cases() []Case {
 	var all []Case
-	for _, part := range [][]Case{products(), convolutions(), winograds(), attentions(), norms(), pointwise(), moves(), selfAttention(), chains()} {
+	for _, part := range [][]Case{products(), convolutions(), winograds(), attentions(), norms(), pointwise(), moves(), selfAttention(), normals(), chains()} {
 		all = append(all, part...)
 	}
 	return all

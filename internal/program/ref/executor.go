@@ -100,6 +100,8 @@ func (x *exec) compute(in *program.Instr) error {
 		x.pointwise(in)
 	case *program.Sinusoid:
 		x.sinusoid(in, op)
+	case *program.Normals:
+		x.normals(in, op)
 	case *program.Embed:
 		return x.embed(in)
 	case *program.Row:

@@ -2,22 +2,10 @@ package noise
 
 import (
 	"math"
-	"math/bits"
 
+	"github.com/seed-8af8f8e1/flow/internal/curand"
 	"github.com/seed-8af8f8e1/flow/internal/numeric"
 )
-
-// philox4x32 is Philox with 4 words and 10 rounds (Salmon et al., 2011).
-func philox4x32(counter [4]uint32, key [2]uint32) [4]uint32 {
-	for range 10 {
-		hi0, lo0 := bits.Mul32(0xd2511f53, counter[0])
-		hi1, lo1 := bits.Mul32(0xcd9e8d57, counter[2])
-		counter = [4]uint32{hi1 ^ counter[1] ^ key[0], lo1, hi0 ^ counter[3] ^ key[1], lo0}
-		key[0] += 0x9e3779b9
-		key[1] += 0xbb67ae85
-	}
-	return counter
-}
 
 // Philox gives n normal numbers that depend on the seed, the sample's number in a batch and the element alone.
 // Elements 4i to 4i+3 come from the counter (i, i>>32, sample, 0): words 0 and 1 give a radius and an angle of
@@ -27,7 +15,7 @@ func Philox(seed uint64, sample, n int) []float32 {
 	key := [2]uint32{uint32(seed), uint32(seed >> 32)}
 	for i := 0; i < n; i += 4 {
 		b := uint64(i / 4)
-		words := philox4x32([4]uint32{uint32(b), uint32(b >> 32), uint32(sample), 0}, key)
+		words := curand.Philox([4]uint32{uint32(b), uint32(b >> 32), uint32(sample), 0}, key)
 		for k := range 2 {
 			u1 := (float64(words[2*k]) + 1) * 0x1p-32 // (0,1]
 			u2 := float64(words[2*k+1]) * 0x1p-32     // [0,1)

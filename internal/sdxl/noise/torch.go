@@ -24,7 +24,7 @@ func TorchCPU(seed uint64, n int, dtype DType) []float32 {
 	g := newMT19937(seed)
 	if n < block {
 		serial(g, out)
-		return rounded(out, dtype)
+		return Round(out, dtype)
 	}
 	first := n // fp32 draws for all elements; the half types for whole blocks only
 	if dtype != FP32 {
@@ -43,7 +43,7 @@ func TorchCPU(seed uint64, n int, dtype DType) []float32 {
 		}
 		boxMuller((*[block]float32)(tail))
 	}
-	return rounded(out, dtype)
+	return Round(out, dtype)
 }
 
 // block is the number of elements of one Box-Muller step: 8 radii, 8 angles.
@@ -62,8 +62,8 @@ func serial(g *mt19937, out []float32) {
 	}
 }
 
-// rounded rounds to a half type and widens again.
-func rounded(x []float32, dtype DType) []float32 {
+// Round rounds numbers in place to an element type, and widens them again.
+func Round(x []float32, dtype DType) []float32 {
 	for i, v := range x {
 		switch dtype {
 		case FP16:
