@@ -17,10 +17,10 @@ import (
 // Options are what a run depends on beside the file.
 type Options struct {
 	plan.Options
-	Env   nodes.Env // Precision and Edition are filled in from the plan
+	Env nodes.Env // Precision and Edition are filled in from the plan
 	// Plan, where it is not nil, may choose an executor that says what runs take on a device which is opened later; it is true then, and
 	// Memory does not bind that device.
-	Plan func(device string, env *nodes.Env) bool
+	Plan  func(device string, env *nodes.Env) bool
 	Store cache.Store
 	Sink  event.Sink
 	// Machine names processor, kernels and workers, for records of how long steps take. Empty: none are kept.
