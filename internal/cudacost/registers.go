@@ -31,6 +31,7 @@ var registers = map[string][3]int{
 	"layer_norm16":        {32, 39, 32},
 	"merge_groups":        {30, 37, 28},
 	"merge_rows":          {30, 31, 30},
+	"normals":             {29, 29, 29},
 	"pack_rows":           {12, 12, 12},
 	"pack_weights":        {11, 11, 11},
 	"product_bf16":        {111, 127, 117},
