@@ -332,8 +332,14 @@ func TestChangedFilesLeaveNoState(t *testing.T) {
 
 // TestFullDiskCostsTheState: a state that cannot be kept costs one warning.
 func TestFullDiskCostsTheState(t *testing.T) {
-	r, _ := loopRig(t)
+	r, l := loopRig(t)
 	r.store = full{r.store}
+	l.at, l.what = loopTotal, func() error { // what is still to be kept when the result is stored is not kept
+		for end := time.Now().Add(10 * time.Second); len(r.sink.Of(event.Warning)) == 0 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	}
 	res := r.looped(t, t.Context(), time.Second)
 	if res.Err != nil {
 		t.Fatal(res.Err)

@@ -167,11 +167,11 @@ func (k *keeper) write(r *run, c cache.Checkpoint, state map[string]nodes.Tensor
 func (k *keeper) drop(key cache.ActionKey) {
 	k.writing.Lock()
 	defer k.writing.Unlock()
-	if k.written == 0 {
-		return
+	written := k.written
+	k.written = k.total // what has still to be written is late
+	if written > 0 {
+		_ = k.store.DropCheckpoint(key) // gc finds it beside the record
 	}
-	k.written = k.total             // what has still to be written is late
-	_ = k.store.DropCheckpoint(key) // gc finds it beside the record
 }
 
 // stepsMeta is the name under which a record keeps the digests of the steps.
