@@ -125,8 +125,9 @@ func (s *stripWork) blocks(e *Ends, t *Terms, rows, cols int, round bool, pairs 
 			own = to
 		}
 	}
-	x := t.X
+	x, later := t.X, t.X
 	for k, run := range t.Runs {
+		x, later = later, later[run.Taps:]
 		if run.Taps == 0 || run.Words == 0 {
 			continue
 		}
@@ -140,7 +141,6 @@ func (s *stripWork) blocks(e *Ends, t *Terms, rows, cols int, round bool, pairs 
 			s.stretch(x, t.Step, run, at, rows, round, from, into)
 			from = own
 		}
-		x = x[run.Taps:]
 	}
 	if !there {
 		s.end(e, rows, cols, step, pairs)

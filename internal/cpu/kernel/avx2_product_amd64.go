@@ -107,14 +107,14 @@ func strips(round bool, pairs func(dst, x []float32)) Product {
 		if round && s.apart == nil {
 			s.apart = make([]float32, 2*MR*stripWords)
 		}
-		x := t.X
+		x, later := t.X, t.X
 		for k, run := range t.Runs {
+			x, later = later, later[run.Taps:]
 			if run.Taps == 0 || run.Words == 0 {
 				continue
 			}
 			s.weights(t, k, cols)
 			s.add(x[:run.Taps], run.Words, rows, round)
-			x = x[run.Taps:]
 		}
 		if !there {
 			s.end(e, rows, cols, step, pairs)

@@ -164,12 +164,14 @@ func TestManyStretches(t *testing.T) {
 
 func FuzzManyRows(f *testing.F) {
 	f.Add(uint64(1), uint8(5), uint8(20), uint8(60), uint8(2), true)
+	f.Add(uint64(25), uint8(0), uint8(95), uint8(41), uint8(213), false) // a run without words before another
 	f.Fuzz(func(t *testing.T, seed uint64, n, rows, cols, taps uint8, wild bool) {
 		r := rand.New(rand.NewPCG(seed, 13))
 		number := numbers(r)["special"]
 		if wild {
 			number = numbers(r)["any bits"]
 		}
+		n, rows, cols = n%40, rows%48, cols%100 // small, so that there are many
 		runs := []Run{{int(taps % 4), int(n)}, {1, int(n)/2 + 1}}
 		for _, tier := range tallTiers(t) {
 			high := MR + 1 + int(rows)%(tier.Height-MR)
