@@ -18,7 +18,6 @@ type streaming struct {
 	of      []int     // by instruction: its block
 	streams []bool    // by index in stored: it comes and goes
 	places  [2]int64  // from weightsAt on
-	sizes   [2]int64  // of the places
 	staging [2]int64  // place and size of what is turned or rounded on the device
 	now     int       // the block whose instructions are put on the stream; -1 for none
 	held    [2]int    // 1 + the block whose weights lie in a place, or are on the way to it
@@ -117,11 +116,12 @@ func (b *weightBlock) add(all []stored, weights []int) {
 
 // place lays the places of blocks behind weights that stay, and says where they end.
 func (t *streaming) place(at int64) int64 {
+	var sizes [2]int64
 	for i := range t.blocks {
-		t.sizes[i%2] = max(t.sizes[i%2], t.blocks[i].bytes)
+		sizes[i%2] = max(sizes[i%2], t.blocks[i].bytes)
 	}
-	t.places = [2]int64{at, at + t.sizes[0]}
-	t.staging[0] = at + t.sizes[0] + t.sizes[1]
+	t.places = [2]int64{at, at + sizes[0]}
+	t.staging[0] = at + sizes[0] + sizes[1]
 	return t.staging[0] + t.staging[1]
 }
 

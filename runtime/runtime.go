@@ -19,7 +19,7 @@ type Options struct {
 	plan.Options
 	Env nodes.Env // Precision and Edition are filled in from the plan
 	// Plan, where it is not nil, may choose an executor that says what runs take on a device which is opened later; it is true then, and
-	// Memory does not bind that device.
+	// Memory does not bind that device: [Workflow.Limit] does.
 	Plan  func(device string, env *nodes.Env) bool
 	Store cache.Store
 	Sink  event.Sink
@@ -83,9 +83,18 @@ func (w *Workflow) Use(f func(*nodes.Env)) { f(&w.opt.Env) }
 // Pin says that the workflow is what a lock pins, see [Options].
 func (w *Workflow) Pin(lock string) { w.opt.Lock = lock }
 
+// Limit says, once the device is known, how much of its memory a run may use, in bytes. A *[sched.MemoryError] says what does not fit.
+func (w *Workflow) Limit(memory int64) error {
+	w.opt.Memory = memory
+	return sched.CheckMemory(w.rows(), memory)
+}
+
+// rows say what a run would do.
+func (w *Workflow) rows() []sched.Row { return sched.Explain(w.Plan, w.opt.Store, w.opt.Memory) }
+
 // Explain says what a run would do, and where it would go on from what an earlier run has kept.
 func (w *Workflow) Explain() []sched.Row {
-	rows := sched.Explain(w.Plan, w.opt.Store, w.opt.Memory)
+	rows := w.rows()
 	if w.opt.Checkpoint > 0 {
 		sched.GoOn(rows, w.opt.Store)
 	}
@@ -95,7 +104,7 @@ func (w *Workflow) Explain() []sched.Row {
 // Run runs the workflow and writes its outputs. It refuses to begin what does not fit into memory, or
 // would end by overwriting files that flow did not write.
 func (w *Workflow) Run(ctx context.Context) (*sched.Result, error) {
-	if err := sched.CheckMemory(w.Explain(), w.opt.Memory); err != nil {
+	if err := sched.CheckMemory(w.rows(), w.opt.Memory); err != nil {
 		return nil, err
 	}
 	out, err := newWriter(w.opt.Folder, w.opt.Force, w.opt.Fresh)

@@ -75,9 +75,10 @@ func (a *app) onDevice(w *flowruntime.Workflow) (done func(), err error) {
 	if err != nil {
 		return nil, &exitError{exitRun, errors.Join(fmt.Errorf("%s: %w", d.Info().Name, err), d.Close()).Error()}
 	}
+	var streamed bool
 	w.Use(func(env *nodes.Env) {
 		env.Executor = e
-		if env.LowMemory {
+		if streamed = env.LowMemory; streamed {
 			env.SaveMemory()
 		}
 	})
@@ -88,7 +89,7 @@ func (a *app) onDevice(w *flowruntime.Workflow) (done func(), err error) {
 			}
 		}
 	}
-	if err := fits(w, d.Info()); err != nil {
+	if err := fits(w, d.Info(), streamed); err != nil {
 		done()
 		return nil, err
 	}
@@ -96,13 +97,13 @@ func (a *app) onDevice(w *flowruntime.Workflow) (done func(), err error) {
 }
 
 // fits says before a run what does not fit into a device's memory.
-func fits(w *flowruntime.Workflow, info driver.Info) error {
+func fits(w *flowruntime.Workflow, info driver.Info, streamed bool) error {
 	var most *sched.MemoryError
-	if !errors.As(sched.CheckMemory(w.Explain(), info.TotalBytes), &most) {
+	if !errors.As(w.Limit(info.TotalBytes), &most) {
 		return nil
 	}
 	advice := "numerics.weights: streamed, or --low-memory, needs less; so does a smaller picture"
-	if w.Plan.Doc.Weights.Text == "streamed" {
+	if streamed {
 		advice = "draw a smaller picture, or run on the CPU with --device cpu"
 	}
 	return &exitError{exitRun, fmt.Sprintf("node %q needs %s of memory on %s, which has %s: %s", most.Node, humanize.IBytes(uint64(most.Need)), info.Name, humanize.IBytes(uint64(most.Limit)), advice)}
