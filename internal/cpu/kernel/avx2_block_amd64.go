@@ -125,9 +125,10 @@ func (s *stripWork) blocks(e *Ends, t *Terms, rows, cols int, round bool, pairs 
 			own = to
 		}
 	}
-	x, later := t.X, t.X
+	later := t.X
 	for k, run := range t.Runs {
-		x, later = later, later[run.Taps:]
+		x := later
+		later = x[run.Taps:]
 		if run.Taps == 0 || run.Words == 0 {
 			continue
 		}

@@ -107,9 +107,10 @@ func strips(round bool, pairs func(dst, x []float32)) Product {
 		if round && s.apart == nil {
 			s.apart = make([]float32, 2*MR*stripWords)
 		}
-		x, later := t.X, t.X
+		later := t.X
 		for k, run := range t.Runs {
-			x, later = later, later[run.Taps:]
+			x := later
+			later = x[run.Taps:]
 			if run.Taps == 0 || run.Words == 0 {
 				continue
 			}
