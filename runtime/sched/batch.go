@@ -71,11 +71,10 @@ func together(steps []*plan.Step) int64 {
 
 // batch is steps that run together: those of a list that have to be computed, once it is known of each whether it has.
 type batch struct {
-	mu     sync.Mutex
-	open   int // of which that is not known
-	known  chan struct{}
-	seats  []*seat
-	sorted sync.Once
+	mu    sync.Mutex
+	open  int           // of which that is not known
+	known chan struct{} // closed when it is known of all; seats are in the plan's order then, and the first is expected in the lane
+	seats []*seat
 }
 
 // seat is a step that waits for its batch.
@@ -136,15 +135,26 @@ func (r *run) leave(t *task) {
 		return
 	}
 	t.left = true
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.count()
+	b.count(nil, &r.lane)
 }
 
-// count counts a step of which it is known whether it runs.
-func (b *batch) count() {
+// count counts a step of which it is known whether it runs: s is its seat, nil if it does not. It does not enter the lane soon, unless it is
+// the first of a batch that is known now: then later steps wait for it.
+func (b *batch) count(s *seat, l *lane) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s != nil {
+		b.seats = append(b.seats, s)
+	}
 	if b.open--; b.open == 0 {
+		slices.SortFunc(b.seats, func(x, y *seat) int { return cmp.Compare(x.t.rank, y.t.rank) })
+		if len(b.seats) > 0 {
+			l.expect(b.seats[0].t.rank)
+		}
 		close(b.known)
+	}
+	if s != nil && (b.open > 0 || b.seats[0] != s) {
+		l.settle(s.t.rank)
 	}
 }
 
@@ -157,17 +167,13 @@ func (r *run) runTogether(ctx context.Context, t *task, reason string) (c *compu
 	}
 	s := &seat{t: t, in: in, reason: reason, made: make(chan struct{}), finished: make(chan struct{})}
 	t.seat, t.left = s, true
-	r.lane.settle(t.rank)
-	b.mu.Lock()
-	b.seats = append(b.seats, s)
-	b.count()
-	b.mu.Unlock()
+	b.count(s, &r.lane)
 	select {
 	case <-b.known:
 	case <-ctx.Done():
+		r.lane.settle(t.rank)
 		return nil, false, ctx.Err()
 	}
-	b.sorted.Do(func() { slices.SortFunc(b.seats, func(x, y *seat) int { return cmp.Compare(x.t.rank, y.t.rank) }) })
 	if b.seats[0] == s {
 		led = r.lead(ctx, b.seats)
 	}
