@@ -67,7 +67,7 @@ var rules = map[string][]string{
 	"internal/digests":             {"spec", "nodes", "runtime", "runtime/...", "internal/cpu/...", "internal/program", "internal/safetext"},
 	"internal/checkup":             {"cuda", "cuda/driver", "internal/program", "internal/program/conformance", "internal/cpu", "internal/bench"},
 	"internal/cudacost":            {"cuda", "cuda/driver", "cuda/sim/vm", "internal/program", "internal/bench"},
-	"internal/bench":               {"internal/program", "internal/nn", "internal/cpu/...", "internal/sdxl/...", "internal/machine"},
+	"internal/bench":               {"internal/program", "internal/nn", "internal/cpu/...", "internal/sdxl/...", "internal/weights", "internal/machine"},
 	"internal/safetext":            {},
 	"internal/ui":                  {"runtime/event", "internal/safetext"},
 	"internal/graph":               {"runtime/plan", "internal/safetext"},

@@ -46,7 +46,7 @@ func TestRowsAddUp(t *testing.T) {
 			t.Errorf("%s: share %v of %q, which is %v", row.Name, row.Share, row.Limit, limit)
 		}
 	}
-	if ops != 11 {
+	if ops != 12 {
 		t.Errorf("%d operations", ops)
 	}
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"crypto/sha256"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -44,7 +45,12 @@ func (r *runner) limits() error {
 		return err
 	}
 	block := make([]byte, r.size(8<<20))
-	return r.limit("SHA-256, 1 worker", 1, 1, Bytes, float64(len(block)), func(_, _ int) { sha256.Sum256(block) })
+	for _, n := range slices.Compact([]int{1, runtime.GOMAXPROCS(0)}) { // files are hashed by all, whatever --threads says
+		if err := r.limit(hashName(n), n, 4, Bytes, float64(len(block)), func(_, _ int) { sha256.Sum256(block) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // size is a number of bytes, little in tests.

@@ -98,7 +98,7 @@ func (r *runner) operations() error {
 			return err
 		}
 	}
-	return nil
+	return r.hashing()
 }
 
 // patience is the time after which an operation is not measured again: with plain Go one can take minutes.

@@ -49,7 +49,7 @@ type tensorSum struct {
 }
 
 // hashBlock is the number of bytes hashed between two looks at the context.
-const hashBlock = 1 << 20
+const hashBlock = 64 << 10
 
 // dropFrom is the number of bytes from which a tensor is worth a call of the system to take it out of memory.
 const dropFrom = 1 << 16

@@ -189,8 +189,8 @@ func TestScanFinite(t *testing.T) {
 		"F64":  {math.Float64bits(math.MaxFloat64), math.Float64bits(math.Inf(1)), math.Float64bits(math.Inf(1)) + 1, 1 << 63},
 	} {
 		size := int(dtypes[dtype].size)
-		for _, n := range []int{1, 3, 8, 4096/size + 1} {
-			for _, at := range []int{0, n / 2, n - 1} {
+		for _, n := range []int{1, 3, 8, 37, 4096/size + 1} {
+			for at := 0; at < n; at += 1 + n/40 { // each element of a few, some of many
 				for bits, want := range map[uint64]finiteness{c.most: 0, c.inf: hasInf, c.nan: hasNaN, c.sign - 1: hasNaN} {
 					for _, sign := range []uint64{0, c.sign} {
 						data := make([]byte, n*size)
