@@ -1,5 +1,7 @@
 package kernel
 
+import "github.com/seed-8af8f8e1/flow/internal/numeric"
+
 // Block is one block of keys against some queries of a head: what [Tier].F32Attend and BF16Attend read and write. Words are those of the
 // class.
 type Block struct {
@@ -57,13 +59,8 @@ func (b *Block) attend(t *Tier, dot Product, r0 int, round bool) {
 	b.multiply(dot, b.Keys, NR*b.Words, b.Words, noChannel[:], 0, scores, keys, b.N)
 	sums := b.Sums[r0*b.SumStep:]
 	for r := range MR {
-		s := scores[r*keys:][:b.N]
-		factor := b.weigh(t, s, r0+r)
-		for i := range sums[r*b.SumStep:][:(b.D+NR-1)/NR*NR] {
-			sums[r*b.SumStep+i] *= factor
-		}
-		if round {
-			t.Pairs(s[:Words(b.N, true)], s)
+		if factor := b.weigh(t, scores[r*keys:][:keys], r0+r, round); factor != 1 {
+			t.ScaleMax(sums[r*b.SumStep:][:(b.D+NR-1)/NR*NR], factor)
 		}
 		b.x[0][r] = scores[r*keys:]
 	}
@@ -86,9 +83,9 @@ func (b *Block) multiply(dot Product, panels []float32, step, n int, in []float3
 	dot(e, &b.terms, MR, cols)
 }
 
-// weigh turns row r's scores into weights and gives the factor for what was summed before.
-func (b *Block) weigh(t *Tier, s []float32, r int) float32 {
-	seen := len(s)
+// weigh turns row r's scores into weights, or words of them, and gives the factor for what was summed before.
+func (b *Block) weigh(t *Tier, s []float32, r int, round bool) float32 {
+	seen := b.N
 	if b.Causal {
 		seen = max(0, min(seen, b.Last+r+1))
 	}
@@ -97,8 +94,18 @@ func (b *Block) weigh(t *Tier, s []float32, r int) float32 {
 		return 1
 	}
 	soft := Softmax{b.Tops[r], b.Ls[r]}
-	factor := soft.Block(t, s[:seen], b.Scale)
-	b.Tops[r], b.Ls[r] = soft.max, soft.sum
+	factor := soft.rise(t.ScaleMax(s[:seen], b.Scale))
+	var sum float32
+	switch {
+	case !round:
+		sum = t.Exp2Sum(s[:seen], soft.max)
+	case t.Exp2Words == nil:
+		sum = t.Exp2Sum(s[:seen], soft.max)
+		t.Pairs(s[:Words(b.N, true)], s[:b.N])
+	default:
+		sum = t.Exp2Words(s, seen, soft.max)
+	}
+	b.Tops[r], b.Ls[r] = soft.max, numeric.FMA(soft.sum, factor, sum)
 	return factor
 }
 

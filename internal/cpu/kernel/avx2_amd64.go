@@ -46,6 +46,9 @@ func divideAVX2(o *float32, n int, l float32)
 func scaleMaxAVX2(s *float32, n int, scale float32) float32
 
 //go:noescape
+func exp2WordsAVX2(dst, s *float32, n int, top float32) float32
+
+//go:noescape
 func exp2SumAVX2(s *float32, n int, top float32) float32
 
 //go:noescape

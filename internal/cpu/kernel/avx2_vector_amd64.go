@@ -2,6 +2,8 @@
 
 package kernel
 
+import "math"
+
 // ofOne makes a function of slices from one that is limited and unchecked.
 func ofOne(f func(dst, x *float32, n int)) func(dst, x []float32) {
 	return func(dst, x []float32) {
@@ -34,6 +36,26 @@ func withNumber(f func(s *float32, n int, v float32) float32, plain func(s []flo
 		}
 		return f(&s[0], len(s), v)
 	}
+}
+
+// exp2WordsOf is Exp2Words: whole sixteens, of which the last ones have the weight zero.
+func exp2WordsOf(s []float32, n int, top float32) float32 {
+	if n == 0 {
+		clear(s[:len(s)/2])
+		return 0
+	}
+	whole := up(n, 16)
+	for i := range s[n:whole] {
+		s[n+i] = float32(math.Inf(-1))
+	}
+	sum := exp2WordsAVX2(&s[0], &s[:whole][0], whole, top)
+	clear(s[whole/2 : len(s)/2])
+	if sum != sum {
+		for i := range s[:(n+1)/2] { // the assembly rounds numbers alone
+			s[i] = pair(sum, sum)
+		}
+	}
+	return sum
 }
 
 // divideBy makes Divide.

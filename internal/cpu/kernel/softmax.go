@@ -19,12 +19,17 @@ func NewSoftmax() Softmax { return Softmax{max: float32(math.Inf(-1))} }
 // exp2(s*scale - max) in place and returns the factor for what was summed before.
 // scale includes log2(e).
 func (m *Softmax) Block(t *Tier, s []float32, scale float32) (factor float32) {
-	top := t.ScaleMax(s, scale)
-	if m.max > top {
-		top = m.max
+	factor = m.rise(t.ScaleMax(s, scale))
+	m.sum = numeric.FMA(m.sum, factor, t.Exp2Sum(s, m.max))
+	return factor
+}
+
+// rise makes top the maximum, where it is greater, and returns the factor for what was summed before.
+func (m *Softmax) rise(top float32) (factor float32) {
+	if m.max >= top {
+		return 1
 	}
 	factor = numeric.Exp2(m.max - top)
-	m.sum = numeric.FMA(m.sum, factor, t.Exp2Sum(s, top))
 	m.max = top
 	return factor
 }

@@ -38,8 +38,12 @@ type Tier struct {
 	Add func(dst, x, y []float32)
 	// ScaleMax multiplies s by scale and returns the maximum: -Inf for none, NaN where one is NaN.
 	ScaleMax func(s []float32, scale float32) float32
-	// Exp2Sum makes s = Exp2(s - top) and returns the sum in 16 lanes.
+	// Exp2Sum makes s = Exp2(s - top) and returns the sum in 16 lanes. No number of s is above top, as greatest scores are; s and top may
+	// have NaN.
 	Exp2Sum func(s []float32, top float32) float32
+	// Exp2Words does so with the first n numbers of s and makes words of them, in the first half of s, whose other words are zero. Of a
+	// sum that is NaN the words may all be NaN. len(s) is a multiple of 16. nil where Exp2Sum and Pairs do it.
+	Exp2Words func(s []float32, n int, top float32) float32
 	// Sum adds up in 16 lanes; Squares adds (x - mean)^2, each by one fused multiply-add.
 	Sum     func(x []float32) float32
 	Squares func(x []float32, mean float32) float32

@@ -15,7 +15,7 @@ var avx2 = Tier{
 	Name: "avx2", F32: stripDot(false), BF16: stripDot(true), F32Between: strips(false, pairsBy(8, pairsAVX2)), BF16Between: strips(true, pairsBy(8, pairsAVX2)), Panels: 3, Height: blockRows, Working: stripWorking, Pairs: pairsBy(8, pairsAVX2), PairRows: ofTwo(pairRowsAVX2), PairLines: linesBy(pairLinesAVX2, pairLines, NR), LineWords: linesBy(lineWordsAVX2, lineWords, NR/2),
 	SiLU: ofOne(siluAVX2), GELU: ofOne(geluAVX2), QuickGELU: ofOne(quickGELUAVX2),
 	MulGELU: ofTwo(mulGELUAVX2), Add: ofTwo(addAVX2),
-	Divide: divideBy(divideAVX2), ScaleMax: withNumber(scaleMaxAVX2, scaleMax), Exp2Sum: withNumber(exp2SumAVX2, exp2Sum),
+	Divide: divideBy(divideAVX2), ScaleMax: withNumber(scaleMaxAVX2, scaleMax), Exp2Sum: withNumber(exp2SumAVX2, exp2Sum), Exp2Words: exp2WordsOf,
 	Sum: sumBy(sumAVX2), Squares: withNumber(squaresAVX2, squares), Normalize: normalizeBy(normalizeAVX2), Scale: scaleBy(scaleAVX2),
 	BlockMoments: blockMomentsInCalls, MergeMoments: mergeMomentsInCalls, Transpose: transposesAVX2.weights, Columns: transposesAVX2.columns,
 	Rows: rowsBy(strips(false, nil)), WinogradWeights: winogradWeightsBy(winogradWeightsAVX2), WinogradIn: winogradInBy(1, winogradInAVX2), WinogradOut: winogradOutBy(1, winogradOutAVX2, winogradOutAddAVX2),
@@ -51,6 +51,7 @@ func (t Tier) wide(name string, f32, bf16 Dot) Tier {
 	t.MulGELU, t.Add = ofTwo(mulGELUAVX512), ofTwo(addAVX512)
 	t.Divide = divideBy(divideAVX512)
 	t.ScaleMax, t.Exp2Sum = withNumber(scaleMaxAVX512, scaleMax), withNumber(exp2SumAVX512, exp2Sum)
+	t.Exp2Words = nil
 	t.Sum, t.Squares = sumBy(sumAVX512), withNumber(squaresAVX512, squares)
 	t.Normalize, t.Scale = normalizeBy(normalizeAVX512), scaleBy(scaleAVX512)
 	t.WinogradWeights = winogradWeightsBy(winogradWeightsAVX512)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -76,9 +77,11 @@ func TestFunctionsOnEveryPattern(t *testing.T) {
 					}
 				}
 			}
-			for i := range x { // Exp2 by way of Exp2Sum; every NaN spoils the sum
-				want[i], got[i] = x[i], x[i]
+			for i := range x { // Exp2 by way of Exp2Sum, of no number above zero; every NaN spoils the sum
+				want[i] = math.Float32frombits(math.Float32bits(x[i]) | 1<<31)
+				got[i] = want[i]
 			}
+			compareWords(t, &tier, want, 0)
 			s1, s2 := exp2Sum(want, 0), tier.Exp2Sum(got, 0)
 			sameSlices(t, tier.Name+": Exp2", got, want)
 			if !sameBits(s1, s2) {
@@ -133,6 +136,48 @@ func comparePairs(t *testing.T, tier *Tier, x, y []float32) {
 	}
 }
 
+// compareWords compares words of weights with those of Exp2Sum and Pairs; all of them may be NaN where one weight is.
+func compareWords(t *testing.T, tier *Tier, x []float32, top float32) {
+	t.Helper()
+	if tier.Exp2Words == nil {
+		return
+	}
+	n, room := len(x), (len(x)+15)/16*16
+	want := make([]float32, room)
+	copy(want, x)
+	sum := Plain.Exp2Sum(want[:n], top)
+	clear(want[n:])
+	Plain.Pairs(want[:room/2], want)
+	got, whole := guarded(room)
+	copy(got, x)
+	if s := tier.Exp2Words(got, n, top); !sameBits(s, sum) {
+		t.Fatalf("the sum of Exp2Words of %d is %v, want %v", n, s, sum)
+	}
+	checkGuards(t, "Exp2Words", whole)
+	for i := range want[:room/2] {
+		a, b := math.Float32bits(got[i]), math.Float32bits(want[i])
+		if sum == sum && a != b || sum != sum && i < (n+1)/2 && (even(got[i]) == even(got[i]) || odd(got[i]) == odd(got[i])) {
+			t.Fatalf("Exp2Words of %d, whose sum is %v: word %d is %08x, want %08x", n, sum, i, a, b)
+		}
+	}
+}
+
+// TestWordsAtBounds: weights next to where they, or their words, become zero, and where they round to another whole number.
+func TestWordsAtBounds(t *testing.T) {
+	var x []float32
+	for _, at := range []float32{0, 0.5, 1, 1.5, 62.5, 63, 63.5, 125.5, 126, 126.5, 127, 149, 150, 252, 253, 1 << 22, 1 << 23, 3 << 22, math.MaxFloat32} {
+		for d := range uint32(5) {
+			x = append(x, math.Float32frombits(math.Float32bits(-at)+d-2))
+		}
+	}
+	x = slices.DeleteFunc(x, func(v float32) bool { return v > 0 || v != v })
+	for _, tier := range otherTiers(t) {
+		for n := range len(x) {
+			compareWords(t, &tier, x[n:], 0)
+		}
+	}
+}
+
 func compareLength(t *testing.T, tier *Tier, n int, number func() float32) {
 	t.Helper()
 	x, y, z := fill(n, number), fill(n, number), fill(n, number)
@@ -161,10 +206,17 @@ func compareLength(t *testing.T, tier *Tier, n int, number func() float32) {
 	if a != b && (a == a || b == b) { // the sign of a zero has no effect
 		t.Fatalf("ScaleMax of %d is %v, want %v", n, b, a)
 	}
-	each("Exp2Sum", func(d []float32) { a = Plain.Exp2Sum(d, 0.5) }, func(d []float32) { b = tier.Exp2Sum(d, 0.5) })
+	top := float32(math.Inf(-1))
+	for _, v := range x {
+		if v > top {
+			top = v
+		}
+	}
+	each("Exp2Sum", func(d []float32) { a = Plain.Exp2Sum(d, top) }, func(d []float32) { b = tier.Exp2Sum(d, top) })
 	if !sameBits(a, b) {
 		t.Fatalf("Exp2Sum of %d is %v, want %v", n, b, a)
 	}
+	compareWords(t, tier, x, top)
 	if a, b := Plain.Sum(x), tier.Sum(x); !sameBits(a, b) {
 		t.Fatalf("Sum of %d is %v, want %v", n, b, a)
 	}

@@ -217,9 +217,6 @@ func (a *asm) power2(v, n, f, p int) {
 	a.op("VSCALEFPS.Z", z(n), z(p), "K3", z(v))
 }
 
-// notLess is a comparison that is true for NaN.
-const notLess = 0x15
-
 // attendWeights makes weights of scores, and their sums.
 func (a *asm) attendWeights(t terms, round bool) {
 	a.op("MOVQ", mem(atScores, "DI"), "SI")

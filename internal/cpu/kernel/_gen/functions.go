@@ -188,8 +188,8 @@ func (a *asm) exp2(v string) {
 	a.add(v, num(roundMagic), n)
 	a.sub(n, num(roundMagic), n)
 	a.sub(v, n, f)
-	a.load(num(0.00015353361959569156), p)
-	for _, c := range []float32{0.0013398875016719103, 0.00961843691766262, 0.055503323674201965, 0.24022647738456726, 0.6931471824645996, 1} {
+	a.load(num(exp2Coefficients[0]), p)
+	for _, c := range exp2Coefficients[1:] {
 		a.horner(p, f, num(c))
 	}
 	a.power(v, p, n, t, -126, 128)
@@ -300,10 +300,17 @@ func softmax(a *asm) {
 	a.op("MOVQ", arg("s", 0), "SI")
 	a.op("MOVQ", arg("n", 8), "CX")
 	a.op("VBROADCASTSS", arg("top", 16), y(1))
+	if !wide {
+		weightConstants(a)
+	}
 	a.lanes("SI", "CX", func(tail bool, sum string) {
 		a.get(tail, "(SI)", y(0))
 		a.sub(y(0), y(1), y(0))
-		a.exp2(y(0))
+		if wide {
+			a.exp2(y(0))
+		} else {
+			a.weight(y(0))
+		}
 		a.put(tail, y(0), "(SI)")
 		if tail {
 			a.keep(y(15), y(0))
@@ -312,6 +319,9 @@ func softmax(a *asm) {
 	})
 	a.op("VMOVSS", x(2), arg("ret", 24))
 	a.end()
+	if !wide {
+		exp2Words(a)
+	}
 }
 
 // lanes writes a reduction in 16 lanes, Z2 or Y2 and Y3, joined at the end in X2. body adds one

@@ -86,8 +86,9 @@ func (a *asm) data() {
 	fmt.Fprintln(a, "GLOBL masks<>(SB), RODATA|NOPTR, $64")
 }
 
-// Comparisons of VCMPPS: false for NaN, except unordered.
+// Comparisons of VCMPPS: false for NaN, except unordered and notLess.
 const (
+	notLess        = 0x15
 	greaterThan    = 0x1e
 	greaterOrEqual = 0x1d
 	unordered      = 0x03
