@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"html"
 	"io"
 	"strings"
 
@@ -89,8 +88,8 @@ func cell(s string) string {
 	var lines []string
 	for line := range strings.SplitSeq(s, "\n") {
 		var b strings.Builder
-		for _, r := range html.EscapeString(safetext.Line(line)) {
-			if strings.ContainsRune("\\`*_{}[]()#+!|~$@:", r) { // @ and : begin mentions, references and addresses
+		for _, r := range safetext.Line(line) {
+			if strings.ContainsRune("&<>\"'\\`*_{}[]()#+!|~$@:", r) { // @ and : begin mentions, references and addresses
 				fmt.Fprintf(&b, "&#%d;", r)
 				continue
 			}

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/xml"
+	"html"
 	"image"
 	"image/color"
 	"image/png"
@@ -121,6 +122,9 @@ func TestSummary(t *testing.T) {
 		if strings.Contains(text, bad) {
 			t.Errorf("the summary has %q:\n%s", bad, text)
 		}
+	}
+	if want := `node "latents", step 2 of 3`; !strings.Contains(html.UnescapeString(text), want) { // a reader sees what stood in the text
+		t.Errorf("the summary does not read %q:\n%s", want, text)
 	}
 	rows := 0
 	for line := range strings.SplitSeq(text, "\n") {
