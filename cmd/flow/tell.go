@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/seed-8af8f8e1/flow/internal/golden"
 	"github.com/seed-8af8f8e1/flow/internal/report"
@@ -60,13 +62,19 @@ func (a *app) tell(f *testFlags, files []string, done []*trial.File, left *trial
 	return nil
 }
 
-// create writes a file.
+// create writes a file, whole or not at all; what is no regular file, such as a pipe, is written to.
 func create(path string, write func(io.Writer) error) error {
-	f, err := os.Create(path)
-	if err != nil {
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
 		return err
 	}
-	return errors.Join(write(f), f.Close())
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return os.WriteFile(path, b.Bytes(), 0o666)
+	}
+	return writeFile(path, b.Bytes())
 }
 
 // appendTo adds to a file.
