@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -141,38 +142,61 @@ func (f *lockFlags) strict(found bool) bool {
 	return f.locked
 }
 
-// hold compares a workflow with its lock. With --locked what differs is an error, without it a warning, as is a lock that is not there. Files
-// are hashed, where that is not remembered, only with --locked and if hash says so.
-func (a *app) hold(ctx context.Context, w *flowruntime.Workflow, file string, f *lockFlags, format string, hash bool) error {
+// hold compares a workflow with its lock, nil where it has none. With --locked what differs is an error, without it a warning, as is a lock that is
+// not there. Files are hashed, where that is not remembered, only with --locked and if hash says so.
+func (a *app) hold(ctx context.Context, w *flowruntime.Workflow, file string, f *lockFlags, format string, hash bool) (*held, error) {
 	path := lock.Path(file)
 	_, err := os.Stat(path)
 	locked := f.strict(err == nil)
 	if err != nil {
 		how := noLock("the workflow", file)
 		if locked {
-			return &exitError{exitDiffers, how}
+			return nil, &exitError{exitDiffers, how}
 		}
 		if hash {
 			fmt.Fprintln(a.err, "warning:", safetext.Line(how))
 		}
-		return nil
+		return nil, nil
 	}
 	src, problem := spec.ReadFile(path)
 	if problem != nil {
-		return a.refuse([]spec.Diagnostic{*problem}, path, format, exitFile)
+		return nil, a.refuse([]spec.Diagnostic{*problem}, path, format, exitFile)
 	}
 	l, diags := lock.Parse(path, src)
 	if l == nil {
-		return a.refuse(diags, path, format, exitFile)
+		return nil, a.refuse(diags, path, format, exitFile)
 	}
 	h, err := a.compare(ctx, w, &lockFile{path, src, l}, locked && hash)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if locked && h.unread > 0 && len(h.diags) == 0 {
-		fmt.Fprintf(a.err, "warning: %s of files are not held to %s: they are not hashed yet; flow run --locked hashes them\n", humanize.Bytes(uint64(h.unread)), safetext.Line(path))
+	if locked && len(h.diags) == 0 {
+		a.unheld("warning", h)
 	}
-	return a.judge(h, locked, format)
+	return h, a.judge(h, locked, format)
+}
+
+// holdAgain compares after a run what was not known before it, since the run has hashed it. What differs is a warning, once.
+func (a *app) holdAgain(h *held, format string) error {
+	if h == nil || h.look == nil || h.unread == 0 {
+		return nil
+	}
+	h.look.Again(cache.Memos(a.openStore()))
+	again := &held{lock: h.lock, unread: h.look.Unread}
+	for _, d := range h.look.Diags {
+		if !slices.ContainsFunc(h.diags, func(told spec.Diagnostic) bool { return told.Pos == d.Pos && told.Message == d.Message }) {
+			again.diags = append(again.diags, d)
+		}
+	}
+	a.unheld("note", again)
+	return a.judge(again, false, format)
+}
+
+// unheld says how much was compared with a lock by its size alone.
+func (a *app) unheld(word string, h *held) {
+	if h.unread > 0 {
+		fmt.Fprintf(a.err, "%s: %s of files are not held to %s: they are not hashed yet; flow run --locked hashes them\n", word, humanize.Bytes(uint64(h.unread)), safetext.Line(h.lock.path))
+	}
 }
 
 // lockFile is a lock with the file that it was read from.
@@ -186,7 +210,8 @@ type lockFile struct {
 type held struct {
 	lock   *lockFile
 	diags  []spec.Diagnostic
-	unread int64 // bytes of files that were compared by their sizes alone
+	unread int64        // bytes of files that were compared by their sizes alone
+	look   *lock.Glance // nil where all files were read
 }
 
 // compare holds a workflow to a lock; whole says that files of which no digest is remembered are read. A workflow that is what the
@@ -202,7 +227,8 @@ func (a *app) compare(ctx context.Context, w *flowruntime.Workflow, l *lockFile,
 			return nil, &exitError{exitRun, err.Error()}
 		}
 	} else {
-		h.diags, h.unread = l.Look(w.Plan, memo)
+		h.look = l.Look(w.Plan, memo)
+		h.diags, h.unread = slices.Clone(h.look.Diags), h.look.Unread
 	}
 	if len(h.diags) == 0 && h.unread == 0 {
 		w.Pin(digest(l.src))

@@ -42,7 +42,7 @@ of weight files only, computes nothing of the workflow and writes nothing.`,
 				return err
 			}
 			defer w.Close()
-			if err := a.hold(c.Context(), w, args[0], &lf, f.format, false); err != nil {
+			if _, err := a.hold(c.Context(), w, args[0], &lf, f.format, false); err != nil {
 				return err
 			}
 			rows := w.Explain()

@@ -134,10 +134,14 @@ func (a *app) runFile(ctx context.Context, name string, f *runFlags) error {
 		return err
 	}
 	defer w.Close()
-	if err := a.hold(ctx, w, name, &f.lock, f.format, true); err != nil {
+	h, err := a.hold(ctx, w, name, &f.lock, f.format, true)
+	if err != nil {
 		return err
 	}
-	return a.render(ctx, w, o, f, opt.Folder)
+	if err := a.render(ctx, w, o, f, opt.Folder); err != nil {
+		return err
+	}
+	return a.holdAgain(h, f.format)
 }
 
 // runPicture renders the workflow that a picture holds.
@@ -172,7 +176,10 @@ func (a *app) runPicture(ctx context.Context, name string, f *runFlags) error {
 	if err := a.planText(a.err, w.Plan, rows); err != nil {
 		return err
 	}
-	return a.render(ctx, w, o, f, folder)
+	if err := a.render(ctx, w, o, f, folder); err != nil {
+		return err
+	}
+	return a.holdAgain(h, f.format)
 }
 
 // warn says what a run should know of this machine.

@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/keymap"
@@ -32,6 +34,10 @@ type Content struct {
 	plain *Plain       // of a file that is read as a whole
 	file  *File        // of a file of tensors
 	parts []*Component // that read the file
+
+	beside sync.Once // reads what join needs beside the digests of components
+	header Digest
+	rest   map[string]tensorSum // of the tensors that no component has; nil where they are not known
 }
 
 // Contents lists the files that the model was read from up to now, by path.
@@ -69,7 +75,8 @@ func (c *Content) Path() string { return c.path }
 // Size is the file's size in bytes.
 func (c *Content) Size() int64 { return c.size }
 
-// Known gives what memo has of the sum; else the number of bytes to read. whole asks for SHA256 too where the rest tells as much.
+// Known gives what is known of the sum without reading gigabytes: memo has it, or the digests of the components that read the file, to which the
+// header is added. Else unread is the number of bytes to read. whole asks for SHA256 too where the rest tells as much.
 func (c *Content) Known(memo Memo, whole bool) (sum FileSum, unread int64, ok bool) {
 	switch {
 	case c.plain != nil:
@@ -79,10 +86,55 @@ func (c *Content) Known(memo Memo, whole bool) (sum FileSum, unread int64, ok bo
 		return c.fixed, 0, true
 	}
 	sum = c.recall(memo)
-	if !sum.complete(whole) {
-		return sum, c.size, false
+	if sum.complete(whole) {
+		return sum, 0, true
 	}
-	return sum, 0, true
+	if !whole {
+		if joined, ok := c.join(memo); ok {
+			return joined, 0, true
+		}
+	}
+	return sum, c.size, false
+}
+
+// fewBytes is what may be read of tensors where nothing is to be read: those that no component has, such as position ids.
+const fewBytes = 1 << 20
+
+// join makes the sum of what components know of the file's tensors without reading them. After a first call it needs the file no more.
+func (c *Content) join(memo Memo) (sum FileSum, ok bool) {
+	c.beside.Do(c.readBeside)
+	if c.rest == nil {
+		return sum, false
+	}
+	sums := maps.Clone(c.rest)
+	for p, names := range c.origins() {
+		known, _ := p.remembered(memo)
+		if known == nil {
+			return sum, false
+		}
+		for name, source := range names {
+			sums[source] = known[name]
+		}
+	}
+	return FileSum{Header: c.header, Tensors: combine(sums, nil)}, true
+}
+
+// readBeside reads what the file has beside the tensors of components: its header, and other tensors where they are small.
+func (c *Content) readBeside() {
+	if c.file.data == 0 {
+		return
+	}
+	rest, err := c.others()
+	var size int64
+	for _, t := range rest {
+		size += t.size()
+	}
+	sums := make(map[string]tensorSum)
+	ctx := context.Background()
+	if err != nil || size > fewBytes || hashTensors(ctx, rest, sums) != nil || c.sumBytes(ctx, &c.header, c.file.data) != nil {
+		return
+	}
+	c.rest = sums
 }
 
 // Sum identifies the content: from memo, which may be nil, or by reading. Without whole, SHA256 is left out where it is not known and the
@@ -143,30 +195,18 @@ func (c *Content) sumBytes(ctx context.Context, to *Digest, n int64) error {
 // are hashed for its own digest, and not again.
 func (c *Content) sumTensors(ctx context.Context, memo Memo) (Digest, error) {
 	sums := make(map[string]tensorSum)
-	for _, p := range c.parts {
-		if !p.keepsNames(c.file) {
-			continue
-		}
+	for p, names := range c.origins() {
 		all, err := p.sumAll(ctx, memo)
 		if err != nil {
 			return Digest{}, err
 		}
-		for name, t := range p.tensors {
-			if t.file == c.file && t.kept {
-				sums[t.source] = all[name]
-			}
+		for name, source := range names {
+			sums[source] = all[name]
 		}
 	}
-	var rest []*Tensor
-	for _, name := range c.file.Names() {
-		if _, ok := sums[name]; ok {
-			continue
-		}
-		t, err := newTensor(c.file, name, keymap.Target{Name: name})
-		if err != nil {
-			return Digest{}, err
-		}
-		rest = append(rest, t)
+	rest, err := c.others()
+	if err != nil {
+		return Digest{}, err
 	}
 	if err := hashTensors(ctx, rest, sums); err != nil {
 		return Digest{}, err
@@ -174,14 +214,43 @@ func (c *Content) sumTensors(ctx context.Context, memo Memo) (Digest, error) {
 	return combine(sums, nil), nil
 }
 
-// keepsNames says whether the component has any tensor of the file as the file has it.
-func (c *Component) keepsNames(f *File) bool {
-	for _, t := range c.tensors {
-		if t.file == f && t.kept {
-			return true
+// origins gives the components that have tensors of the file as the file has them, with these: canonical name to name in the file.
+func (c *Content) origins() map[*Component]map[string]string {
+	out := make(map[*Component]map[string]string)
+	for _, p := range c.parts {
+		for name, t := range p.tensors {
+			if t.file != c.file || !t.kept {
+				continue
+			}
+			if out[p] == nil {
+				out[p] = make(map[string]string)
+			}
+			out[p][name] = t.source
 		}
 	}
-	return false
+	return out
+}
+
+// others are the file's tensors that no component has as the file has them.
+func (c *Content) others() ([]*Tensor, error) {
+	have := make(map[string]bool)
+	for _, names := range c.origins() {
+		for _, source := range names {
+			have[source] = true
+		}
+	}
+	var rest []*Tensor
+	for _, name := range c.file.Names() {
+		if have[name] {
+			continue
+		}
+		t, err := newTensor(c.file, name, keymap.Target{Name: name})
+		if err != nil {
+			return nil, err
+		}
+		rest = append(rest, t)
+	}
+	return rest, nil
 }
 
 // recall takes what memo has.

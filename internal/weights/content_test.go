@@ -3,8 +3,11 @@ package weights
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,5 +165,69 @@ func TestContentHashedOnce(t *testing.T) {
 	}
 	if got, err := changed.Sum(t.Context(), memo, false); err != nil || got.Tensors == sum.Tensors || got.Header != sum.Header {
 		t.Error("a byte of a tensor does not tell", err)
+	}
+}
+
+// TestContentOfComponents: what a component's digest took is known of the file without reading it, also in a process that opens it anew; tensors that no
+// component has are read where they are small.
+func TestContentOfComponents(t *testing.T) {
+	const name = "vae/diffusion_pytorch_model.safetensors"
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(castle)); err != nil {
+		t.Fatal(err)
+	}
+	memo := newMapMemo()
+	c := contentsOf(t, dir)[name]
+	want, err := contentsOf(t, dir)[name].Sum(t.Context(), nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.parts[0].Digest(t.Context(), memo); err != nil {
+		t.Fatal(err)
+	}
+	if got, unread, ok := c.Known(memo, false); !ok || unread != 0 || got != want {
+		t.Errorf("after its component was hashed: %v, %d to read, %+v for %+v", ok, unread, got, want)
+	}
+	if _, _, ok := c.Known(memo, true); ok {
+		t.Error("the SHA-256 of the whole is known and was never found")
+	}
+	for bytes, known := range map[int]bool{616: true, fewBytes + 4: false} { // beside the component's
+		extended(t, filepath.Join(dir, name), filepath.Join(castle, name), bytes)
+		c := contentsOf(t, dir)[name]
+		if _, err := c.parts[0].Digest(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		got, _, ok := c.Known(nil, false)
+		if ok != known {
+			t.Errorf("with %d bytes of another tensor: known %v", bytes, ok)
+		}
+		if want, err := c.Sum(t.Context(), nil, false); known && (err != nil || got != want) {
+			t.Errorf("with another tensor: %+v for %+v, %v", got, want, err)
+		}
+	}
+}
+
+// extended writes a safetensors file with another tensor at its end.
+func extended(t *testing.T, to, from string, size int) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := binary.LittleEndian.Uint64(data)
+	var header map[string]any
+	if err := json.Unmarshal(data[8:8+n], &header); err != nil {
+		t.Fatal(err)
+	}
+	end := len(data) - 8 - int(n)
+	header["position_ids"] = map[string]any{"dtype": "F32", "shape": []int{size / 4}, "data_offsets": []int{end, end + size}}
+	text, err := json.Marshal(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := binary.LittleEndian.AppendUint64(nil, uint64(len(text)))
+	out = slices.Concat(out, text, data[8+n:], make([]byte, size))
+	if err := os.WriteFile(to, out, 0o666); err != nil {
+		t.Fatal(err)
 	}
 }

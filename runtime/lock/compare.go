@@ -26,11 +26,26 @@ func (l *Lock) As(p *plan.Plan) *Lock {
 	return &out
 }
 
-// Look is Check without reading: files that memo does not know are held to their sizes. unread is the number of bytes of these.
-func (l *Lock) Look(p *plan.Plan, memo nodes.Memo) (diags []spec.Diagnostic, unread int64) {
-	now := Of(p)
-	unread = now.recall(memo)
-	return l.differences(now, p), unread
+// Glance is a comparison that reads no files: those of which nothing is remembered are held to their sizes.
+type Glance struct {
+	Diags  []spec.Diagnostic
+	Unread int64 // bytes of files that were held to their sizes
+
+	lock, now *Lock
+	plan      *plan.Plan
+}
+
+// Look is [Lock.Check] without reading.
+func (l *Lock) Look(p *plan.Plan, memo nodes.Memo) *Glance {
+	g := &Glance{lock: l, now: Of(p), plan: p}
+	g.Again(memo)
+	return g
+}
+
+// Again compares anew when more may be known, as after a run, which hashes what it reads. Files that were closed meanwhile are compared too.
+func (g *Glance) Again(memo nodes.Memo) {
+	g.Unread = g.now.recall(memo)
+	g.Diags = g.lock.differences(g.now, g.plan)
 }
 
 // comparison collects differences.
