@@ -25,6 +25,8 @@ type Node struct {
 	Output     bool
 	// Mark is a class that an SVG gives the box, of small letters; Note is a third line in it.
 	Mark, Note string
+	// Fill is how much of the colour of its class the box has, to 1; 0 for all of it.
+	Fill float64
 }
 
 // Edge goes from one box to another, with the type that flows along.
@@ -45,10 +47,20 @@ func Of(p *plan.Plan) Graph {
 		}
 	}
 	for _, o := range p.Outputs {
-		g.Edges = append(g.Edges, Edge{at[o.From], len(g.Nodes), "image"})
+		g.Edges = append(g.Edges, Edge{at[o.From], len(g.Nodes), typeOf(o)})
 		g.Nodes = append(g.Nodes, Node{Name: o.Name, Kind: o.Path, Output: true})
 	}
 	return g
+}
+
+// typeOf is the type of what an output writes or a test expects.
+func typeOf(o plan.Output) string {
+	for _, p := range o.From.Kind.Outputs {
+		if p.Name == o.Port {
+			return string(p.Type)
+		}
+	}
+	return "image"
 }
 
 // Write draws the graph in one of [Forms].

@@ -57,6 +57,9 @@ func svg(g Graph, style string) string {
 		if n.Mark != "" {
 			class = ` class="` + n.Mark + `"`
 		}
+		if n.Fill > 0 {
+			class += fmt.Sprintf(` fill-opacity="%.2f"`, min(1, n.Fill))
+		}
 		fmt.Fprintf(&b, `<rect%s x="%.0f" y="%.0f" width="%.0f" height="%d" rx="%d"/>`+"\n", class, boxes[i].x, boxes[i].y, boxes[i].w, tall, radius)
 		middle := boxes[i].x + boxes[i].w/2
 		fmt.Fprintf(&b, `<text x="%.0f" y="%.0f" text-anchor="middle">%s</text>`+"\n", middle, boxes[i].y+18, html.EscapeString(n.Name))

@@ -302,6 +302,11 @@ func TestPageInBrowser(t *testing.T) {
 			if !strings.Contains(cut, "25%") {
 				t.Errorf("the slider leaves the picture at %s", cut)
 			}
+			var tallest float64 // of rows of nodes: no column is squeezed to a letter
+			b.eval(`Math.max(...[...document.querySelectorAll("td.key")].map(c => c.parentElement.getBoundingClientRect().height))`, &tallest)
+			if tallest > 160 {
+				t.Errorf("a row of nodes is %g high", tallest)
+			}
 			var cells, least float64
 			b.eval(`document.querySelectorAll("table.matrix img").length`, &cells)
 			b.eval(`Math.min(...[...document.querySelectorAll("table.matrix img")].map(i => i.getBoundingClientRect().width))`, &least)

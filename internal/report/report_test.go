@@ -8,11 +8,13 @@ import (
 	"image/color"
 	"image/png"
 	"io"
+	"math"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/seed-8af8f8e1/flow/internal/graph"
 	"github.com/seed-8af8f8e1/flow/runtime/event"
 )
 
@@ -225,5 +227,27 @@ func TestKeeps(t *testing.T) {
 		if n != min(steps, mostPreviews) || !Keeps(steps, steps) {
 			t.Errorf("of %d steps %d are shown", steps, n)
 		}
+	}
+}
+
+// The graph's colours are by state and, of what ran, by time: the longest is the strongest.
+func TestGraphIsColouredByTime(t *testing.T) {
+	r := &Run{Graph: graph.Graph{Nodes: []graph.Node{{Name: "long"}, {Name: "half"}, {Name: "none"}, {Name: "hit"}, {Name: "out", Output: true}}}}
+	for name, s := range map[string]float64{"long": 8, "half": 4, "none": 0} {
+		r.Emit(event.Event{Type: event.NodeStarted, Node: name})
+		r.Emit(event.Event{Type: event.NodeDone, Node: name, Seconds: s})
+	}
+	r.Emit(event.Event{Type: event.NodeHit, Node: "hit"})
+	r.mark()
+	for i, want := range []struct {
+		mark string
+		fill float64
+	}{{"ran", mostFill}, {"ran", (leastFill + mostFill) / 2}, {"ran", leastFill}, {"hit", 0}, {"", 0}} {
+		if n := r.Graph.Nodes[i]; n.Mark != want.mark || math.Abs(n.Fill-want.fill) > 1e-9 {
+			t.Errorf("%s is %q with %g of its colour, want %q with %g", n.Name, n.Mark, n.Fill, want.mark, want.fill)
+		}
+	}
+	if svg := graph.Inline(r.Graph); !strings.Contains(svg, `<rect class="ran" fill-opacity="0.28"`) || strings.Contains(svg, `class="hit" fill-opacity`) {
+		t.Error(svg)
 	}
 }

@@ -149,8 +149,12 @@ func (r *Run) Emit(e event.Event) {
 	}
 }
 
-// mark colours the graph by what became of the nodes.
+// Of a node that ran, this much of the colour stands for no time, and for the longest of all; a text on it can be read in light and dark.
+const leastFill, mostFill = 0.06, 0.5
+
+// mark colours the graph by what became of the nodes and how long they took.
 func (r *Run) mark() {
+	most := longest(r.Nodes)
 	for i := range r.Graph.Nodes {
 		box := &r.Graph.Nodes[i]
 		if box.Output {
@@ -162,7 +166,10 @@ func (r *Run) mark() {
 			}
 			box.Mark = n.State
 			if box.Note = n.State; n.State == stateRan {
-				box.Note = seconds(n.Seconds)
+				box.Note, box.Fill = seconds(n.Seconds), leastFill
+				if most > 0 {
+					box.Fill += (mostFill - leastFill) * n.Seconds / most
+				}
 			}
 		}
 	}
