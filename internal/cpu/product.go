@@ -119,6 +119,10 @@ const mostTall = 1 << 22
 
 var tallPanels = [2]int{9, 6}
 
+// finest is how many times more tasks of such loops there may be than there must be, by fewer rows: these cost nothing where weights are packed, and
+// the more tasks there are, the less one worker waits for the last one of another.
+const finest = 8
+
 // divide makes the parts: one, but for large panels whose sums can wait in the result.
 func (p *product) divide() {
 	var now part
@@ -179,7 +183,7 @@ func (p *product) cut() {
 	if p.tall() && packed {
 		least = p.height
 		wanted *= 2
-		p.fewerRows(wanted, least)
+		p.fewerRows(finest*wanted, least)
 	}
 	for p.count(); p.chunks*p.groups < wanted && p.group > p.together(1); p.count() {
 		p.group = p.together((p.group + 1) / 2)
