@@ -2,6 +2,8 @@
 // flow in race.py, which lies beside it and races flow against other programs (docs/bench/README.md):
 //
 //	yes | head -3 | go run ./internal/tools/race -part unet -batch 2 -size 512 MODEL
+//
+// With -profile it runs the part twice and says what the second run took, by shapes of operations.
 package main
 
 import (
@@ -40,14 +42,15 @@ func main() {
 	flag.StringVar(&w.precision, "precision", "bf16", "fp32 or bf16")
 	packed := flag.String("packed", "", "cache folder whose packed weights are used, and made first where they are missing")
 	threads := flag.Int("threads", 0, "workers; 0 for as many as the process may use")
+	shapes := flag.Bool("profile", false, "say what a run takes by shapes of operations, instead")
 	flag.Parse()
-	if err := run(flag.Arg(0), w, *packed, *threads); err != nil {
+	if err := run(flag.Arg(0), w, *packed, *threads, *shapes); err != nil {
 		fmt.Fprintln(os.Stderr, "race:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir string, w work, packed string, threads int) error {
+func run(dir string, w work, packed string, threads int, shapes bool) error {
 	started := time.Now()
 	m, err := sdxl.Open(dir, weights.Options{})
 	if err != nil {
@@ -78,6 +81,9 @@ func run(dir string, w work, packed string, threads int) error {
 		return err
 	}
 	defer func() { _ = x.Close() }()
+	if shapes {
+		return profile(os.Stdout, x, p)
+	}
 	out := json.NewEncoder(os.Stdout)
 	if err := out.Encode(said{Name: "flow " + w.precision, Load: time.Since(started).Seconds(), PeakBytes: machine.PeakResident()}); err != nil {
 		return err
