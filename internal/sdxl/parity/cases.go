@@ -97,7 +97,7 @@ func Cases(model string) []Case {
 				return there.VAE(ctx)
 			}, vaeControls})
 	}
-	return append(cases, selfAttention()...)
+	return append(append(cases, largeVAE()), selfAttention()...)
 }
 
 // selfAttention lists the sampling runs with self-attention guidance.

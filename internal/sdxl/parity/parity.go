@@ -299,19 +299,16 @@ func (s *Suite) VAE(ctx context.Context) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	var decoder, encoder []string
+	var encoder []string
 	for _, name := range g.file.Names() {
-		switch {
-		case strings.HasPrefix(name, "decoder."), name == "post_quant_conv":
-			decoder = append(decoder, name)
-		case strings.HasPrefix(name, "encoder."):
+		if strings.HasPrefix(name, "encoder.") {
 			encoder = append(encoder, name)
 		}
 	}
 	same := func(m string) string { return m }
 	r := run{suite: s, golden: g, parts: []string{sdxl.VAE}, bound: VAEBound}
 	r.program = sdxl.DecodeProgram(s.Model.VAE, edition.Diffusers.ResnetEps, 1, latents.Shape[1], latents.Shape[2])
-	r.watch("vae/", decoder, same)
+	r.watch("vae/", decoderBlocks(g), same)
 	out, err := r.run(ctx, map[string]program.Tensor{sdxl.InLatents: latents}, program.RunOptions{})
 	if err != nil {
 		return nil, err
@@ -359,6 +356,7 @@ type run struct {
 	golden  *golden
 	program *program.Program
 	parts   []string
+	weights func(program.WeightSource) program.WeightSource // what is read instead of the parts' weights; nil for these
 	bound   float64
 	at      map[int][]string
 	name    func(module string) string
@@ -385,8 +383,11 @@ func (r *run) run(ctx context.Context, in map[string]program.Tensor, opt program
 		return nil, err
 	}
 	var source program.WeightSource = src
+	if r.weights != nil {
+		source = r.weights(source)
+	}
 	if r.suite.Damage != "" {
-		source = damaged{src, r.suite.Damage}
+		source = damaged{source, r.suite.Damage}
 	}
 	exec, err := r.suite.Executor.Compile(r.program, program.Options{Weights: source, Threads: r.suite.Threads})
 	if err != nil {

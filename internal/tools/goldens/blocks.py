@@ -179,13 +179,17 @@ def denoise(pipe, out, script, steps=30, keep=(1, 10, 20, 30), guidance=5.0, see
     return final, pixels
 
 
+def decoder_names(model):
+    """The blocks of an autoencoder's decoder that goldens keep."""
+    names = ["post_quant_conv", "decoder.conv_in", "decoder.mid_block", "decoder.conv_norm_out"]
+    names += [f"decoder.mid_block.{part}" for part in ("resnets.0", "attentions.0", "resnets.1")]
+    return names + [f"decoder.up_blocks.{i}" for i in range(len(model.decoder.up_blocks))]
+
+
 def vae(pipe, final, pixels, out, script, limit=8192, **notes):
     """vae.safetensors: decode of the final latents and encode of the picture, both with their blocks."""
     model = pipe.vae
-    names = ["post_quant_conv", "decoder.conv_in", "decoder.mid_block", "decoder.conv_norm_out"]
-    names += [f"decoder.mid_block.{part}" for part in ("resnets.0", "attentions.0", "resnets.1")]
-    names += [f"decoder.up_blocks.{i}" for i in range(len(model.decoder.up_blocks))]
-    with Capture(model, names) as seen:
+    with Capture(model, decoder_names(model)) as seen:
         image = model.decode(final / model.config.scaling_factor).sample
     tensors = {"latents": final, "image": image, **seen}
     picture = pixels.permute(2, 0, 1)[None].float() / 255 * 2 - 1
