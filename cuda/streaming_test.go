@@ -250,7 +250,7 @@ func (d *deaf) Launch(f driver.Function, grid, block driver.Dim, shared int, s d
 // TestUnsynchronisedStreaming leaves each of the waits out: the simulator finds it.
 func TestUnsynchronisedStreaming(t *testing.T) {
 	for stream, what := range map[int]string{0: "all wait", 1: "kernels do not wait for weights", 2: "weights do not wait for kernels"} {
-		for _, prec := range []program.Precision{program.F32, program.F16} {
+		for _, prec := range []program.Precision{program.F32, program.BF16, program.F16} {
 			dev := sim.Open(sim.Options{Seed: 3})
 			d := &deaf{Driver: dev, stream: stream}
 			e, err := New(d)
