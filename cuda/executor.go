@@ -101,8 +101,13 @@ func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exe
 }
 
 // Estimate gives the PeakBytes that a program will have, from its shapes alone, its weights taken as fp16.
-func (e *Executor) Estimate(p *program.Program, _ int) int64 {
-	x, err := e.plan(p, shapesOf(p), e.block)
+func (e *Executor) Estimate(p *program.Program, threads int) int64 {
+	return e.EstimateOf(p, threads, nil)
+}
+
+// EstimateOf is Estimate with the weights' types: what Compile will say, to the byte. A weight that types does not know is taken as fp16.
+func (e *Executor) EstimateOf(p *program.Program, _ int, types program.TypeSource) int64 {
+	x, err := e.plan(p, shapesOf(p, types), e.block)
 	if err != nil {
 		return program.PlanMemory(p).Bytes // Compile will say what is wrong
 	}

@@ -14,7 +14,7 @@ type Rehearsal struct {
 
 // Rehearse plans a program from its shapes alone, its weights taken as fp16, allocates its memory and uploads its tables.
 func (e *Executor) Rehearse(p *program.Program) (*Rehearsal, error) {
-	x, err := e.plan(p, shapesOf(p), 0)
+	x, err := e.plan(p, shapesOf(p, nil), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -38,11 +38,17 @@ func (e *Executor) Rehearse(p *program.Program) (*Rehearsal, error) {
 	return &Rehearsal{x}, nil
 }
 
-// shapesOf are a program's weights by their shapes, without data, as fp16.
-func shapesOf(p *program.Program) []program.WeightData {
+// shapesOf are a program's weights by their shapes, without data, of the types that are known and else fp16.
+func shapesOf(p *program.Program, types program.TypeSource) []program.WeightData {
 	weights := make([]program.WeightData, len(p.Values))
 	for _, w := range p.Weights() {
 		weights[w.ID] = program.WeightData{Type: program.WF16, Shape: w.Shape}
+		if types == nil {
+			continue
+		}
+		if t, ok := types.TypeOf(w.Name); ok {
+			weights[w.ID].Type = t
+		}
 	}
 	return weights
 }

@@ -44,6 +44,11 @@ type ContentSource interface {
 	Drop(name string)
 }
 
+// TypeSource says of which type a weight will be, without reading or making it; false where there is none.
+type TypeSource interface {
+	TypeOf(name string) (WeightType, bool)
+}
+
 // MadeSource is a ContentSource some of whose weights lie in no file: they are computed each time they are asked for.
 type MadeSource interface {
 	ContentSource

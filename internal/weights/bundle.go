@@ -34,6 +34,16 @@ func (b *Bundle) Weight(name string) (program.WeightData, error) {
 	return t.data()
 }
 
+// TypeOf implements [program.TypeSource].
+func (b *Bundle) TypeOf(name string) (program.WeightType, bool) {
+	t, err := b.find(name)
+	if err != nil {
+		return 0, false
+	}
+	wt, ok := weightTypes[t.DType]
+	return wt, ok
+}
+
 // Guard implements [program.WeightSource]: faults in any file of the bundle
 // become errors that name it.
 func (b *Bundle) Guard(f func() error) error { return guard(b.files, f) }

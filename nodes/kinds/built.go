@@ -2,6 +2,8 @@ package kinds
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/seed-8af8f8e1/flow/internal/program"
@@ -40,6 +42,22 @@ func (m *model) program(description any, build func() *program.Program) *program
 	return p
 }
 
+// types says of which types the weights of a program are in the model's files, patched; nil where a component cannot be opened, which is told when it is used.
+func (m *model) types(p *program.Program) program.TypeSource {
+	var components []string
+	for _, w := range p.Weights() {
+		name, _, _ := strings.Cut(w.Name, "/")
+		if m.hasWeights(name) && !slices.Contains(components, name) {
+			components = append(components, name)
+		}
+	}
+	src, err := m.weights(components...)
+	if err != nil {
+		return nil
+	}
+	return src
+}
+
 // cost estimates a program of the model.
 func (m *model) cost(env *nodes.Env, p *program.Program) cost {
 	m.built.mu.Lock()
@@ -51,7 +69,7 @@ func (m *model) cost(env *nodes.Env, p *program.Program) cost {
 	if m.built.costs == nil {
 		m.built.costs = make(map[costOf]cost)
 	}
-	c := cost{estimate(env, p), program.Multiplications(p)}
+	c := cost{estimate(env, p, func() program.TypeSource { return m.types(p) }), program.Multiplications(p)}
 	m.built.costs[key] = c
 	return c
 }

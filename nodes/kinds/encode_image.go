@@ -63,7 +63,7 @@ func (op *encodeImage) Plan(env *nodes.Env, _ nodes.PlanInputs) (nodes.Plan, err
 		Outputs: map[string]nodes.Meta{"tokens": {Of: nodes.ImageEmbeddingType, Shapes: shapes}},
 		Own:     map[string]nodes.Live{"image": &inputFile{file}, "weights": &imageEncoder{e, e.Reads()}},
 		Uses:    []nodes.Use{{Input: "image", Components: []string{contentPart}}, {Input: "weights", Components: []string{sdxl.ImageEncoder}}},
-		Class:   true, Edition: true, PeakBytes: estimate(env, p), MACs: program.MACs(p),
+		Class:   true, Edition: true, PeakBytes: estimate(env, p, func() program.TypeSource { return e.Weights() }), MACs: program.MACs(p),
 	}, nil
 }
 

@@ -87,8 +87,16 @@ type estimator interface {
 	Estimate(p *program.Program, threads int) int64
 }
 
-// estimate is the working memory that a program will take.
-func estimate(env *nodes.Env, p *program.Program) int64 {
+// typedEstimator is one that keeps weights in memory of its own, of the types that they have in files.
+type typedEstimator interface {
+	EstimateOf(p *program.Program, threads int, types program.TypeSource) int64
+}
+
+// estimate is the memory that a program will take; types is asked for those of its weights where they count.
+func estimate(env *nodes.Env, p *program.Program, types func() program.TypeSource) int64 {
+	if e, ok := env.Executor.(typedEstimator); ok {
+		return e.EstimateOf(p, env.Threads, types())
+	}
 	if e, ok := env.Executor.(estimator); ok {
 		return e.Estimate(p, env.Threads)
 	}

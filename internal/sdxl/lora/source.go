@@ -100,6 +100,15 @@ func (s *Source) Weight(name string) (program.WeightData, error) {
 	return program.WeightData{Type: program.WF32, Shape: w.Shape, Data: out}, nil
 }
 
+// TypeOf implements [program.TypeSource]: what is merged is fp32.
+func (s *Source) TypeOf(name string) (program.WeightType, bool) {
+	t, ok := s.Bundle.TypeOf(name)
+	if ok && len(s.changes[name]) > 0 {
+		return program.WF32, true
+	}
+	return t, ok
+}
+
 // Identity implements [program.ContentSource]. What changes are merged into is known by its parts; LoRAs' own tensors have no
 // identity: what is made of them is for this run.
 func (s *Source) Identity(name string) (id [32]byte, ok bool) {
