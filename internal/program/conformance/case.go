@@ -42,8 +42,11 @@ func (c *Case) Program(prec program.Precision, n int) *program.Program {
 // halfBound is that of class fp16: of one evaluation, as a share of the largest magnitude.
 const halfBound = 5e-3
 
-// bound is that of a precision.
-func (c *Case) bound(prec program.Precision) float64 {
+// Half says whether the case is one of class fp16, of executors that have it.
+func (c *Case) Half() bool { return !c.Beyond && len(c.Precisions()) > 1 }
+
+// Within is the bound of a precision: of max |a-b| / max |b|, a an executor's results and b the reference's ([Difference]).
+func (c *Case) Within(prec program.Precision) float64 {
 	if prec == program.F16 {
 		return halfBound
 	}

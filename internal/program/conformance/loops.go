@@ -91,7 +91,7 @@ func resume(t *testing.T, e program.Executor, c *Case, p *program.Program) {
 	}})
 	for i, state := range states {
 		for name, w := range judge[i] {
-			if d := difference(state[name].F, w.F); !(d <= c.Bound) {
+			if d := Difference(state[name].F, w.F); !(d <= c.Bound) {
 				t.Errorf("after step %d %s differs from the reference by %.3e, bound %.1e", i+1, name, d, c.Bound)
 			}
 		}

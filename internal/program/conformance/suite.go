@@ -33,7 +33,7 @@ func RunAll(t *testing.T, e program.Executor, opt Options) {
 			for _, prec := range c.Precisions() {
 				t.Run(prec.String(), func(t *testing.T) { c.run(t, e, opt, prec) })
 			}
-			if opt.Half && !c.Beyond && len(c.Precisions()) > 1 {
+			if opt.Half && c.Half() {
 				t.Run(program.F16.String(), func(t *testing.T) { c.runHalf(t, e) })
 			}
 		})
@@ -68,11 +68,11 @@ func (c *Case) run(t *testing.T, e program.Executor, opt Options, prec program.P
 // compare holds an executor's results to the reference, before and after the passes.
 func (c *Case) compare(t *testing.T, e program.Executor, prec program.Precision) (in, got map[string]program.Tensor) {
 	p := c.Program(prec, batch)
-	bound := c.bound(prec)
+	bound := c.Within(prec)
 	in = c.Inputs(p)
 	got = c.outputs(t, e, p, in, 2)
 	for name, want := range c.outputs(t, ref.New(), p, in, 1) {
-		d := difference(got[name].F, want.F)
+		d := Difference(got[name].F, want.F)
 		t.Logf("%s differs by %.1e (bound %.1e)", name, d, bound)
 		if !(d <= bound) {
 			t.Errorf("%s differs from the reference by %.3e, bound %.1e", name, d, bound)
@@ -81,7 +81,7 @@ func (c *Case) compare(t *testing.T, e program.Executor, prec program.Precision)
 	fused := program.Optimize(p)
 	after := c.outputs(t, e, fused, in, 2)
 	for name, want := range c.outputs(t, ref.New(), fused, in, 1) {
-		if d := difference(after[name].F, want.F); !(d <= bound) {
+		if d := Difference(after[name].F, want.F); !(d <= bound) {
 			t.Errorf("after the passes, %s differs from the reference by %.3e, bound %.1e", name, d, bound)
 		}
 	}
@@ -161,9 +161,9 @@ func same(t *testing.T, what string, got, want map[string]program.Tensor) {
 	}
 }
 
-// difference is max |a-b| / max |b| over finite elements; infinite where a NaN or an infinity is not
+// Difference is max |a-b| / max |b| over finite elements; infinite where a NaN or an infinity is not
 // the same in both.
-func difference(a, b []float32) float64 {
+func Difference(a, b []float32) float64 {
 	worst, largest := 0.0, 0.0
 	for i, v := range b {
 		x, y := float64(a[i]), float64(v)
