@@ -28,4 +28,4 @@ func Unmap(data []byte) error {
 }
 
 // Drop does nothing: Windows takes unused pages by itself.
-func Drop([]byte) {}
+func Drop(part, whole []byte) {}

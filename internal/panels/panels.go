@@ -79,7 +79,7 @@ func (p *Panels) ID() ID { return p.id }
 func (p *Panels) Damaged() bool { return p.damaged.Load() }
 
 // Drop takes the pages out of this process's memory until they are used again.
-func (p *Panels) Drop() { mapping.Drop(p.file) }
+func (p *Panels) Drop() { mapping.Drop(p.file, p.file) }
 
 // Close unmaps the file, and removes it where it was damaged. No block may be used any more.
 func (p *Panels) Close() {

@@ -33,12 +33,19 @@ func (t *Tensor) Bytes() ([]byte, error) { return t.view() }
 
 // drop takes the pages of a tensor that is mapped out of memory.
 func (t *Tensor) drop() {
+	if t.isMapped() {
+		data, _ := t.view()
+		mapping.Drop(data, t.file.mapping)
+	}
+}
+
+// isMapped says whether the elements are read where they lie in the file.
+func (t *Tensor) isMapped() bool {
 	if t.copied {
-		return
+		return false
 	}
-	if data, err := t.view(); err == nil && t.file.maps(data) {
-		mapping.Drop(data)
-	}
+	data, err := t.view()
+	return err == nil && t.file.maps(data)
 }
 
 // size is the number of bytes.
