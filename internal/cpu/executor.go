@@ -54,6 +54,8 @@ func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exe
 			x.weights[id] = weightOf(w)
 		}
 	}
+	x.lowMemory = opt.LowMemory
+	x.content, _ = opt.Weights.(program.ContentSource)
 	x.pool.guard = func(f func() error) error { return f() }
 	if opt.Weights != nil {
 		x.pool.guard = opt.Weights.Guard
@@ -64,12 +66,15 @@ func (e *Executor) Compile(p *program.Program, opt program.Options) (program.Exe
 	if err := x.prepare(); err != nil {
 		return nil, err
 	}
-	x.lowMemory = opt.LowMemory
-	if src, ok := opt.Weights.(program.ContentSource); ok {
-		x.content = src
-		x.findPanels(e.packer)
+	if x.lowMemory { // what making vectors has read, and what the system has mapped around each
+		x.dropAll()
 	}
-	return x, x.makePostponed(opt.Weights)
+	x.findPanels(e.packer)
+	if err := x.makePostponed(opt.Weights); err != nil {
+		_ = x.Close()
+		return nil, err
+	}
+	return x, nil
 }
 
 // exec is a program without weights.
@@ -202,9 +207,7 @@ func (x *exec) PeakBytes() int64 {
 // Close implements program.Exec. The exec is not run again.
 func (x *exec) Close() error {
 	x.closePanels()
-	for i := range x.ops {
-		x.drop(i)
-	}
+	x.dropAll()
 	x.arena, x.shared, x.pool.workers, x.ops = nil, nil, nil, nil // operations hold parts of the arena
 	return nil
 }

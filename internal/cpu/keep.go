@@ -73,7 +73,7 @@ func (x *exec) repeated(k *packer) (list []*product) {
 
 // findPanels maps what earlier runs have packed and has the rest packed for later ones.
 func (x *exec) findPanels(k *packer) {
-	if k == nil {
+	if k == nil || x.content == nil {
 		return
 	}
 	if _, size := x.tasks(k); size < k.least {
@@ -89,6 +89,12 @@ func (x *exec) findPanels(k *packer) {
 			return guard(func() error { return panels.Guard(f, x.panels) })
 		}
 	}
+	if !x.lowMemory {
+		for _, t := range x.wanted {
+			x.held = append(x.held, t.id.Weight)
+		}
+		k.hold(x.held...)
+	}
 	k.add(x.wanted...)
 	x.wanted = nil
 }
@@ -103,8 +109,7 @@ func (x *exec) keptPanels(p *product) {
 			p.mapped = false
 			continue
 		}
-		if s.kept = x.packer.Store.Open(t.id); s.kept != nil {
-			x.panels = append(x.panels, s.kept)
+		if s.kept = x.mapPanels(t.id); s.kept != nil {
 			continue
 		}
 		p.mapped = false
@@ -113,6 +118,31 @@ func (x *exec) keptPanels(p *product) {
 	if p.mapped {
 		p.chunk = 0 // as before the first cut, so that a task's panels still fit its working memory
 		p.cut()
+	}
+}
+
+// mapPanels maps a file of panels, once for all products that read it: pages of two mappings would count twice. nil where there is none.
+func (x *exec) mapPanels(id panels.ID) *panels.Panels {
+	for _, p := range x.panels {
+		if p.ID() == id {
+			return p
+		}
+	}
+	p := x.packer.Store.Open(id)
+	if p == nil {
+		return nil
+	}
+	x.panels = append(x.panels, p)
+	if x.lowMemory {
+		p.Drop() // what the system has mapped around header and table
+	}
+	return p
+}
+
+// dropAll takes all weights out of this process's memory.
+func (x *exec) dropAll() {
+	for i := range x.ops {
+		x.drop(i)
 	}
 }
 
@@ -156,6 +186,9 @@ func (x *exec) closePanels() {
 		p.Close()
 	}
 	x.panels = nil
+	if x.packer != nil {
+		x.packer.release(x.held...)
+	}
 	x.packer.add(x.wanted...)
-	x.wanted = nil
+	x.wanted, x.held = nil, nil
 }

@@ -93,6 +93,12 @@ func (c *content) Made(name string) bool      { return c.made[name] }
 func (c *content) Guard(f func() error) error { return f() }
 func (c *content) Verify() error              { return c.changed }
 func (c *content) Drop(string)                { c.dropped.Add(1) }
+func (c *content) Size(name string) (int64, bool) {
+	if c.made[name] {
+		return 4 * int64(program.Elems(c.list[name].Shape)), false
+	}
+	return int64(len(c.list[name].Data)), true
+}
 func (c *content) Identity(name string) ([32]byte, bool) {
 	w := c.list[name]
 	return sha256.Sum256(append(fmt.Appendf(nil, "%s %v %v\n", name, w.Type, w.Shape), w.Data...)), name != "made for this run"
@@ -377,5 +383,54 @@ func TestLowMemoryDropsWeights(t *testing.T) {
 			t.Fatal(err)
 		}
 		packed(t, e)
+	}
+}
+
+// Packing beside a run leaves in memory what the run reads, unless memory is short; after the run it leaves nothing.
+func TestPackingLeavesWhatARunReads(t *testing.T) {
+	for _, c := range []struct {
+		low  bool
+		want int64
+	}{{false, 0}, {true, keptFiles}} {
+		p, src, _ := keeping()
+		f := &folder{dir: t.TempDir()}
+		unlock, _ := f.LockPacked()
+		e := keeper(t, kernel.Plain, f, nil)
+		x, err := e.Compile(p, program.Options{Weights: src, Threads: 1, LowMemory: c.low})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := src.dropped.Load()
+		unlock()
+		packed(t, e)
+		if n := src.dropped.Load() - before; n != c.want || len(f.files(t)) != keptFiles {
+			t.Errorf("low memory %v: packing %d files let go of %d weights of a run, want %d", c.low, len(f.files(t)), n, c.want)
+		}
+		if err := x.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if len(e.packer.reading) != 0 {
+			t.Errorf("low memory %v: after the run %d weights are held", c.low, len(e.packer.reading))
+		}
+	}
+}
+
+func TestPackingAfterARunLeavesNothing(t *testing.T) {
+	p, src, _ := keeping()
+	f := &folder{dir: t.TempDir()}
+	unlock, _ := f.LockPacked()
+	e := keeper(t, kernel.Plain, f, nil)
+	x, err := e.Compile(p, program.Options{Weights: src, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := src.dropped.Load()
+	unlock()
+	packed(t, e)
+	if n := src.dropped.Load() - before; n != keptFiles || len(f.files(t)) != keptFiles {
+		t.Errorf("packing %d files after a run let go of %d weights", len(f.files(t)), n)
 	}
 }

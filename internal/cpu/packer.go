@@ -42,7 +42,8 @@ type packer struct {
 	mu      sync.Mutex
 	queue   []packTask
 	running bool
-	stopped bool // nothing more is packed
+	stopped bool             // nothing more is packed
+	reading map[[32]byte]int // by digest of a weight: how many runs have its pages in memory until they end
 	done    sync.WaitGroup
 }
 
@@ -116,7 +117,7 @@ func (k *packer) work() {
 	defer unlock()
 	for t, ok := k.next(); ok; t, ok = k.next() {
 		err := k.pack(&t, &rest)
-		t.content.Drop(t.name) // the run that reads it has it back from the system's cache
+		k.drop(&t)
 		t.release()
 		if err != nil {
 			k.giveUp()
@@ -125,6 +126,39 @@ func (k *packer) work() {
 			}
 			return
 		}
+	}
+}
+
+// hold says that a run has weights in memory until it releases them: packing leaves them there, so that a run has as much resident
+// whether its weights are packed beside it or not, and reads no page twice.
+func (k *packer) hold(ids ...[32]byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.reading == nil {
+		k.reading = make(map[[32]byte]int)
+	}
+	for _, id := range ids {
+		k.reading[id]++
+	}
+}
+
+// release ends hold. The run drops its weights after it.
+func (k *packer) release(ids ...[32]byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, id := range ids {
+		if k.reading[id]--; k.reading[id] == 0 {
+			delete(k.reading, id)
+		}
+	}
+}
+
+// drop takes a weight that was packed out of memory, unless a run holds it.
+func (k *packer) drop(t *packTask) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.reading[t.id.Weight] == 0 {
+		t.content.Drop(t.name)
 	}
 }
 

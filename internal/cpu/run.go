@@ -30,6 +30,7 @@ type exec struct {
 	packer    *packer               // makes what is not kept yet, or nil
 	panels    []*panels.Panels      // in use, by product
 	wanted    []packTask            // what an earlier run has not packed
+	held      [][32]byte            // digests of weights that packing leaves in memory
 	lowMemory bool
 	postponed map[program.ID]bool // weights that are computed, and only where they are not packed
 

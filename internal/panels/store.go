@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 )
 
 // Files is where files are kept. All methods are safe for many goroutines and processes.
@@ -27,10 +28,18 @@ type Files interface {
 var ErrNoRoom = errors.New("no room for packed weights")
 
 // Store opens and makes panels.
-type Store struct{ files Files }
+type Store struct {
+	files   Files
+	writers sync.Pool // of buffers, one for each file that is made at a time
+}
+
+// writeBuffer is what is written at once, in bytes.
+const writeBuffer = 1 << 20
 
 // NewStore gives the store over files.
-func NewStore(files Files) *Store { return &Store{files} }
+func NewStore(files Files) *Store {
+	return &Store{files: files, writers: sync.Pool{New: func() any { return bufio.NewWriterSize(nil, writeBuffer) }}}
+}
 
 // Open maps what is kept; nil where there is nothing, or nothing whole: that is removed.
 func (s *Store) Open(id ID) *Panels {
@@ -73,7 +82,10 @@ func (s *Store) Make(ctx context.Context, id ID, block func(i int, dst []byte) e
 		return ErrNoRoom
 	}
 	return s.files.PutPacked(ctx, id.Key(), id.Size(), func(w io.Writer) error {
-		out := bufio.NewWriterSize(w, 1<<20)
+		out := s.writers.Get().(*bufio.Writer) // the garbage of hundreds of files would stand beside a run
+		defer s.writers.Put(out)
+		defer out.Reset(nil)
+		out.Reset(w)
 		if _, err := out.Write(id.header()); err != nil {
 			return err
 		}
