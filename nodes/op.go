@@ -42,8 +42,11 @@ type Plan struct {
 	// precision of the run and its edition are in the key.
 	Class, Edition bool
 	PeakBytes      int64 // working memory beside inputs and outputs
-	Steps          int   // units of progress; 0 for none
-	MACs           int64 // multiply-adds that are done
+	// Weights gives the bytes of weights that are in this process's memory at once beside PeakBytes, mapped or made; nil for none. It reads
+	// headers alone. What is packed is known once the weights' digests are.
+	Weights func() int64
+	Steps   int   // units of progress; 0 for none
+	MACs    int64 // multiply-adds that are done
 	// Batch says how the step can run together with others; nil where it runs alone.
 	Batch *Batch
 	// Notes are warnings for the user, such as what was cut from a prompt.

@@ -11,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/seed-8af8f8e1/flow/internal/machine"
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	"github.com/seed-8af8f8e1/flow/runtime/cache"
@@ -45,13 +46,15 @@ of weight files only, computes nothing of the workflow and writes nothing.`,
 			if _, err := a.hold(c.Context(), w, args[0], &lf, f.format, false); err != nil {
 				return err
 			}
+			heap := machine.Heap()
 			rows := w.Explain()
 			a.reasons(w.Plan, rows)
 			a.estimate(w.Plan, rows, f.threads)
+			peak := peakOf(w.Plan, rows, heap)
 			if asJSON {
-				err = a.planJSON(w.Plan, rows)
+				err = a.planJSON(w.Plan, rows, peak)
 			} else {
-				err = a.planText(a.out, w.Plan, rows)
+				err = a.planText(a.out, w.Plan, rows, peak, opt.Memory)
 			}
 			if err != nil {
 				return err
@@ -87,7 +90,7 @@ func (a *app) reasons(p *plan.Plan, rows []sched.Row) {
 	}
 }
 
-func (a *app) planText(out io.Writer, p *plan.Plan, rows []sched.Row) error {
+func (a *app) planText(out io.Writer, p *plan.Plan, rows []sched.Row, peak *sched.Resident, memory int64) error {
 	if p.Cells != nil {
 		fmt.Fprintln(out, cellsText(p))
 	}
@@ -119,9 +122,13 @@ func (a *app) planText(out io.Writer, p *plan.Plan, rows []sched.Row) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if text := whole(rows); text != "" {
-		_, err := fmt.Fprintln(out, text)
-		return err
+	for _, text := range []string{whole(rows), peakText(peak, memory)} {
+		if text == "" {
+			continue
+		}
+		if _, err := fmt.Fprintln(out, text); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -169,6 +176,7 @@ type planRow struct {
 	Key     string  `json:"key,omitempty"`
 	ToHash  int64   `json:"bytes_to_hash,omitempty"`
 	Memory  int64   `json:"memory_bytes,omitempty"`
+	Weights int64   `json:"weights_bytes,omitempty"`
 	Seconds float64 `json:"last_seconds,omitempty"`
 	Takes   float64 `json:"estimated_seconds,omitempty"`
 	From    string  `json:"estimated_from,omitempty"` // history or speed
@@ -181,10 +189,10 @@ type goesOn struct {
 	Total int `json:"total"`
 }
 
-func (a *app) planJSON(of *plan.Plan, rows []sched.Row) error {
+func (a *app) planJSON(of *plan.Plan, rows []sched.Row, peak *sched.Resident) error {
 	out := make([]planRow, 0, len(rows))
 	for _, r := range rows {
-		p := planRow{Node: r.Step.Name, Cells: r.Step.Cells, Kind: r.Step.Kind.ID(), State: r.State, Reason: r.Reason, ToHash: r.Unread, Memory: r.Peak, Seconds: r.Last.Seconds(), Takes: r.Takes.Seconds(), From: r.From}
+		p := planRow{Node: r.Step.Name, Cells: r.Step.Cells, Kind: r.Step.Kind.ID(), State: r.State, Reason: r.Reason, ToHash: r.Unread, Memory: r.Peak, Weights: r.Weights, Seconds: r.Last.Seconds(), Takes: r.Takes.Seconds(), From: r.From}
 		if r.Key != nil {
 			p.Key = r.Key.String()
 		}
@@ -199,6 +207,9 @@ func (a *app) planJSON(of *plan.Plan, rows []sched.Row) error {
 	all := map[string]any{"numerics": nodes.Class(of.Precision), "edition": of.Edition, "nodes": out}
 	if of.Cells != nil {
 		all["cells"] = cellsJSON(of)
+	}
+	if peak != nil {
+		all["peak"] = peakJSON(*peak)
 	}
 	return a.json(all)
 }

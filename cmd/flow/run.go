@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
+	"github.com/seed-8af8f8e1/flow/internal/machine"
 	"github.com/seed-8af8f8e1/flow/internal/report"
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/internal/ui"
@@ -155,9 +156,10 @@ func (a *app) runPicture(ctx context.Context, name string, f *runFlags) error {
 	}
 	var o *onlooker
 	var folder string
+	var memory int64
 	w, err := a.pictureWorkflow(ctx, p, &f.workflowFlags, func(opt *flowruntime.Options) {
 		o = a.prepare(opt, f)
-		folder = opt.Folder
+		folder, memory = opt.Folder, opt.Memory
 	})
 	if err != nil {
 		return err
@@ -171,9 +173,10 @@ func (a *app) runPicture(ctx context.Context, name string, f *runFlags) error {
 		return err
 	}
 	a.warn()
+	heap := machine.Heap()
 	rows := w.Explain()
 	a.estimate(w.Plan, rows, f.threads)
-	if err := a.planText(a.err, w.Plan, rows); err != nil {
+	if err := a.planText(a.err, w.Plan, rows, peakOf(w.Plan, rows, heap), memory); err != nil {
 		return err
 	}
 	if err := a.render(ctx, w, o, f, folder); err != nil {

@@ -176,10 +176,11 @@ func (a *app) options(file string, f *workflowFlags) (flowruntime.Options, []spe
 	}, diags, nil
 }
 
-// executor makes what runs programs. A run keeps packed weights in the cache, unless it is told not to.
+// executor makes what runs programs. A run keeps packed weights in the cache, unless it is told not to; what only plans, which runs no
+// program, looks at what is kept.
 func (a *app) executor(f *workflowFlags, store cache.Store) *cpu.Executor {
 	exec := cpu.New()
-	if files, ok := store.(panels.Files); ok && !f.noPacked && !a.readOnly {
+	if files, ok := store.(panels.Files); ok && !f.noPacked {
 		exec.Keep(cpu.Keeping{Store: panels.NewStore(files), Warn: func(err error) { a.log().Warn(err.Error()) }})
 		a.closers = append(a.closers, exec)
 	}

@@ -3,6 +3,7 @@ package machine
 import (
 	"bufio"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 )
@@ -38,4 +39,12 @@ func field(file, name string) string {
 		}
 	}
 	return ""
+}
+
+// Heap is what this process keeps in Go's heap, in bytes; it collects what it does not keep.
+func Heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -56,6 +56,14 @@ type MadeSource interface {
 	Made(name string) bool
 }
 
+// SizedSource is a WeightSource that tells from headers alone what weights take.
+type SizedSource interface {
+	WeightSource
+	// Size is the number of bytes of a weight as Weight gives it, and whether they lie in a mapped file; else they are made when they are
+	// asked for. 0 where there is no such weight.
+	Size(name string) (bytes int64, mapped bool)
+}
+
 // WeightType is the element type of stored weights.
 type WeightType uint8
 

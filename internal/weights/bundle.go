@@ -44,6 +44,24 @@ func (b *Bundle) TypeOf(name string) (program.WeightType, bool) {
 	return wt, ok
 }
 
+// Size implements [program.SizedSource]. It reads no tensor.
+func (b *Bundle) Size(name string) (bytes int64, mapped bool) {
+	t, err := b.find(name)
+	if err != nil {
+		return 0, false
+	}
+	return t.size(), t.isMapped()
+}
+
+// Shape is that of a weight; nil where there is no such weight.
+func (b *Bundle) Shape(name string) []int {
+	t, err := b.find(name)
+	if err != nil {
+		return nil
+	}
+	return t.Shape
+}
+
 // Guard implements [program.WeightSource]: faults in any file of the bundle
 // become errors that name it.
 func (b *Bundle) Guard(f func() error) error { return guard(b.files, f) }

@@ -352,3 +352,32 @@ func TestOpenNamesWhatIsNotThere(t *testing.T) {
 		t.Error("a tokenizer of an unknown name is opened")
 	}
 }
+
+// Sizes come from headers: a weight that its file keeps transposed is made in memory when it is read, the others lie in the mapped file.
+func TestSizes(t *testing.T) {
+	tensors, _ := castleTensors(t)
+	dir := t.TempDir()
+	writeLayouts(t, dir, tensors)
+	m := openModel(t, filepath.Join(dir, "single.safetensors"), Options{Config: castle})
+	b := NewBundle(part(t, m, "unet"), part(t, m, "text_encoder_2"))
+	made := 0
+	for _, part := range []string{"unet", "text_encoder_2"} {
+		for _, s := range tensors[part] {
+			name := part + "/" + s.name
+			bytes, mapped := b.Size(name)
+			w, err := b.Weight(name)
+			if err != nil || bytes != int64(len(w.Data)) || !slices.Equal(b.Shape(name), w.Shape) {
+				t.Errorf("%s: %d bytes of shape %v, read %d of %v, %v", name, bytes, b.Shape(name), len(w.Data), w.Shape, err)
+			}
+			if !mapped {
+				made++
+			}
+		}
+	}
+	if made != 1 {
+		t.Errorf("%d weights are made, not the text projection alone", made)
+	}
+	if n, mapped := b.Size("unet/none"); n != 0 || mapped || b.Shape("unet/none") != nil {
+		t.Errorf("a weight that is not there has %d bytes", n)
+	}
+}

@@ -15,6 +15,7 @@ type built struct {
 	mu       sync.Mutex
 	programs map[string]*program.Program
 	costs    map[costOf]cost
+	weighed  map[*program.Program]int64
 }
 
 type costOf struct {
@@ -72,4 +73,24 @@ func (m *model) cost(env *nodes.Env, p *program.Program) cost {
 	c := cost{estimate(env, p, func() program.TypeSource { return m.types(p) }), program.Multiplications(p)}
 	m.built.costs[key] = c
 	return c
+}
+
+// weigh gives the bytes of weights of some components that a program of the model has in memory beside its PeakBytes. These count weights that
+// patches change as a whole, so they are not counted here.
+func (m *model) weigh(env *nodes.Env, p *program.Program, components ...string) int64 {
+	m.built.mu.Lock()
+	defer m.built.mu.Unlock()
+	if n, ok := m.built.weighed[p]; ok {
+		return n
+	}
+	src, err := m.weights(components...)
+	if err != nil {
+		return 0 // the run will say so
+	}
+	if m.built.weighed == nil {
+		m.built.weighed = make(map[*program.Program]int64)
+	}
+	n := weigh(env, p, src) - m.merged(components...)
+	m.built.weighed[p] = n
+	return n
 }

@@ -56,6 +56,7 @@ func (d decode) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error) {
 		Uses:      []nodes.Use{{Input: "model", Components: []string{sdxl.VAE}}},
 		Edition:   true,
 		PeakBytes: cost.peak,
+		Weights:   func() int64 { return m.weigh(env, p, sdxl.VAE) },
 		MACs:      cost.macs,
 	}, nil
 }

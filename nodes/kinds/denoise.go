@@ -83,6 +83,11 @@ type denoiseSetup struct {
 	loop    sdxl.Denoise
 }
 
+// components are those whose weights the program reads.
+func (s *denoiseSetup) components() []string {
+	return append([]string{sdxl.UNet}, s.model.imageComponents()...)
+}
+
 // of is the program that denoises some pictures at once.
 func (s *denoiseSetup) of(pictures int) *program.Program {
 	d := s.loop
@@ -155,6 +160,7 @@ func (op *denoise) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, error)
 		Class:     true,
 		Edition:   true,
 		PeakBytes: cost.peak + s.model.merged(sdxl.UNet),
+		Weights:   func() int64 { return s.model.weigh(env, s.program, s.components()...) },
 		Steps:     op.steps,
 		MACs:      cost.macs,
 		Batch:     op.batch(env, s, c, cost),
@@ -170,7 +176,7 @@ func (op *denoise) components(s *denoiseSetup) []string {
 	if s.edition.TimeIDs != 0 || original && target {
 		latents = sizesGiven
 	}
-	return append([]string{sdxl.UNet, ofEdition(schedulerPart, s.edition), latents}, s.model.imageComponents()...)
+	return append(s.components(), ofEdition(schedulerPart, s.edition), latents)
 }
 
 // Run implements nodes.StoredOp.
@@ -204,7 +210,7 @@ func (op *denoise) run(ctx context.Context, env *nodes.Env, s *denoiseSetup, in 
 	if err := s.model.imageInputs(inputs, in[0].Stored, s.entries == 2); err != nil {
 		return nil, err
 	}
-	src, err := s.model.weights(append([]string{sdxl.UNet}, s.model.imageComponents()...)...)
+	src, err := s.model.weights(s.components()...)
 	if err != nil {
 		return nil, err
 	}

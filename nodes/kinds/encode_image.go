@@ -64,6 +64,7 @@ func (op *encodeImage) Plan(env *nodes.Env, _ nodes.PlanInputs) (nodes.Plan, err
 		Own:     map[string]nodes.Live{"image": &inputFile{file}, "weights": &imageEncoder{e, e.Reads()}},
 		Uses:    []nodes.Use{{Input: "image", Components: []string{contentPart}}, {Input: "weights", Components: []string{sdxl.ImageEncoder}}},
 		Class:   true, Edition: true, PeakBytes: estimate(env, p, func() program.TypeSource { return e.Weights() }), MACs: program.MACs(p),
+		Weights: func() int64 { return weigh(env, p, e.Weights()) },
 	}, nil
 }
 

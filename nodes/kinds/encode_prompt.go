@@ -107,6 +107,7 @@ func (op *encodePrompt) Plan(env *nodes.Env, in nodes.PlanInputs) (nodes.Plan, e
 			"context": context, "pooled": pooled, "negative_context": context, "negative_pooled": pooled}}},
 		Uses: []nodes.Use{{Input: "model", Components: uses}}, Class: true, Edition: true,
 		PeakBytes: cost.peak + m.merged(sdxl.TextEncoder, sdxl.TextEncoder2), MACs: cost.macs, Notes: notes,
+		Weights: func() int64 { return m.weigh(env, p, sdxl.TextEncoder, sdxl.TextEncoder2) },
 	}, nil
 }
 

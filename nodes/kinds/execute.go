@@ -8,6 +8,10 @@ import (
 	"github.com/seed-8af8f8e1/flow/nodes"
 )
 
+// worthTidying is the working memory in bytes from which on a program begins with the heap collected, and what is free given back to the
+// system: neither what planning has left nor the working memory of the node before stands beside its own. That takes a few milliseconds.
+const worthTidying = 16 << 20
+
 // source gives a program's weights and says which do not fit it.
 type source interface {
 	program.WeightSource
@@ -28,10 +32,13 @@ func execute(ctx context.Context, env *nodes.Env, p *program.Program, src source
 	if err != nil {
 		return nil, err
 	}
+	if env.LowMemory || exec.PeakBytes() >= worthTidying {
+		debug.FreeOSMemory()
+	}
 	defer func() {
 		_ = exec.Close()
 		if env.LowMemory {
-			debug.FreeOSMemory() // the next node's working memory need not stand beside this one's
+			debug.FreeOSMemory()
 		}
 	}()
 	opt := program.RunOptions{}
@@ -85,6 +92,19 @@ func carried(state map[string]program.Tensor) map[string]nodes.Tensor {
 // estimator is an executor that knows what a program will take before it is compiled.
 type estimator interface {
 	Estimate(p *program.Program, threads int) int64
+}
+
+// weigher is an executor that knows what weights a program will have in this process's memory.
+type weigher interface {
+	EstimateWeights(p *program.Program, opt program.Options) int64
+}
+
+// weigh is what a program's weights will take; 0 where the executor has them elsewhere.
+func weigh(env *nodes.Env, p *program.Program, src program.WeightSource) int64 {
+	if e, ok := env.Executor.(weigher); ok {
+		return e.EstimateWeights(p, program.Options{Weights: src, Threads: env.Threads, LowMemory: env.LowMemory})
+	}
+	return 0
 }
 
 // typedEstimator is one that keeps weights in memory of its own, of the types that they have in files.

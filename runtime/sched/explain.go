@@ -36,6 +36,8 @@ type Row struct {
 	From   string           // what Takes is from: [FromHistory] or [FromSpeed]
 	Done   int              // the step of its loop after which it would go on, by [GoOn]; 0 where it would begin at its beginning
 	Total  int              // the steps of that loop; 0 where Done is
+	// Weights are the bytes of weights that it has in memory at once beside Peak, by [Weigh].
+	Weights int64
 
 	Action  []byte        // what Key is of
 	Digests plan.Digests  // of the inputs, as far as they are known

@@ -140,5 +140,6 @@ func CheckMemory(rows []Row, limit int64) error {
 	return &most
 }
 
-// baseBytes is what the process takes beside a step's own memory: program, vocabulary, buffers.
+// baseBytes is what is left of a limit for the process beside a step's own memory: program, vocabulary, buffers. It is more than was measured, see
+// [Resident].
 const baseBytes = 64 << 20

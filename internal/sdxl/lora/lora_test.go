@@ -305,3 +305,32 @@ func TestNaN(t *testing.T) {
 		})
 	}
 }
+
+// TestSizes: what changes are merged into is made as fp32, beside weights that lie in files.
+func TestSizes(t *testing.T) {
+	const q = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+	a, err := apply(t, tensors{q + ".diff 64 64": nil}, nil, Options{Scale: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := weights.Open("../../../examples/castle/model", weights.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = m.Close() }()
+	unet, err := m.Component("unet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := NewSource(weights.NewBundle(unet))
+	if n, mapped := src.Size("unet/" + q + ".weight"); n != 2*64*64 || !mapped {
+		t.Errorf("%d bytes, mapped %v, before the LoRA is joined", n, mapped)
+	}
+	a.Join(src, "lora.0.unet", "unet")
+	if n, mapped := src.Size("unet/" + q + ".weight"); n != 4*64*64 || mapped {
+		t.Errorf("%d bytes, mapped %v, of a weight that is made", n, mapped)
+	}
+	if n, mapped := src.Size("unet/conv_in.weight"); n != 2*48*4*9 || !mapped {
+		t.Errorf("%d bytes, mapped %v, of a weight that is not changed", n, mapped)
+	}
+}

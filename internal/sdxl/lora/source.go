@@ -140,6 +140,15 @@ func (s *Source) Identity(name string) (id [32]byte, ok bool) {
 // Made implements [program.MadeSource].
 func (s *Source) Made(name string) bool { return len(s.changes[name]) > 0 }
 
+// Size implements [program.SizedSource]. What changes are merged into is fp32, made when it is asked for.
+func (s *Source) Size(name string) (bytes int64, mapped bool) {
+	bytes, mapped = s.Bundle.Size(name)
+	if !s.Made(name) {
+		return bytes, mapped
+	}
+	return 4 * int64(program.Elems(s.Bundle.Shape(name))), false
+}
+
 // Drop implements [program.ContentSource].
 func (s *Source) Drop(name string) {
 	if len(s.changes[name]) == 0 {
