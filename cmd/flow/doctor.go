@@ -25,7 +25,8 @@ func doctorCommand(a *app) *cobra.Command {
 		Long: `Measures the products of every tier of kernels and the hash on one core, and looks at memory and the cache. It takes about two seconds.
 
 With --device cuda it looks at the GPU instead, in some minutes: what it and its driver are, whether every operation and a small picture have the
-processor's bits, and how quick the main kernels are. The text on standard output is to be sent back. It exits with 1 where bits differ.`,
+processor's bits and in fp16 lie within their bounds, and how quick the main kernels are. The text on standard output is to be sent back. It exits
+with 1 where they do not.`,
 		Example: "  flow doctor\n  flow doctor --device cuda > doctor.txt",
 		Args:    nothing,
 		RunE: func(c *cobra.Command, _ []string) error {

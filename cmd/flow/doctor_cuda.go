@@ -17,6 +17,8 @@ import (
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
 	"github.com/seed-8af8f8e1/flow/internal/digests"
 	"github.com/seed-8af8f8e1/flow/internal/machine"
+	"github.com/seed-8af8f8e1/flow/internal/program"
+	"github.com/seed-8af8f8e1/flow/nodes"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
 )
 
@@ -25,6 +27,9 @@ const (
 	castleSize, castleSteps       = 128, 30
 	simulatedSize, simulatedSteps = 32, 1
 )
+
+// processor is what the processor is called beside the device.
+const processor = "processor"
 
 // sendTo is where the text goes.
 const sendTo = "https://github.com/seed-8af8f8e1/flow/issues"
@@ -47,32 +52,32 @@ func (a *app) doctorCUDA(ctx context.Context) (err error) {
 	if err != nil {
 		return runError(ctx, err)
 	}
-	castles, err := a.castles(ctx, d, say)
+	castles, half, err := a.castles(ctx, d, say)
 	if err != nil {
 		return runError(ctx, err)
 	}
 	say.clear()
-	return a.showDoctor(report, castles, time.Since(start))
+	return a.showDoctor(report, castles, half, time.Since(start))
 }
 
-// castles renders the castle on the device and on the processor.
-func (a *app) castles(ctx context.Context, d driver.Driver, say *benchProgress) (doc *digests.Document, err error) {
+// castles renders the castle on the device and on the processor, and in class fp16 on the device.
+func (a *app) castles(ctx context.Context, d driver.Driver, say *benchProgress) (doc *digests.Document, half *halfCastle, err error) {
 	dir, err := os.MkdirTemp("", "flow-doctor-")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	if err := os.CopyFS(dir, castle.Files()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	e, err := cuda.New(d)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	opt := digests.Options{Workflows: []digests.Workflow{{Name: "castle", File: filepath.Join(dir, castle.Workflow)}}, Precisions: portable,
 		Size: castleSize, Steps: castleSteps, Release: release(), Progress: say.at,
-		Makers: []digests.Maker{{Name: "device", Executor: e}, {Name: "processor", Tier: kernel.Best()}}}
+		Makers: []digests.Maker{{Name: "device", Executor: e}, {Name: processor, Tier: kernel.Best()}}}
 	if d.Info().Simulated {
 		opt.Size, opt.Steps = simulatedSize, simulatedSteps
 	}
@@ -80,11 +85,21 @@ func (a *app) castles(ctx context.Context, d driver.Driver, say *benchProgress) 
 		o, _, _ := a.options(file, &workflowFlags{noPacked: true}) // no flag is given that could be wrong
 		return o
 	}
-	return digests.Run(ctx, opt)
+	var like *nodes.Image
+	opt.Picture = func(precision, maker string, m *nodes.Image) {
+		if precision == program.F32.String() && maker == processor {
+			like = m
+		}
+	}
+	if doc, err = digests.Run(ctx, opt); err != nil {
+		return nil, nil, err
+	}
+	half, err = renderHalf(ctx, opt, like)
+	return doc, half, err
 }
 
 // showDoctor writes the text to send, and fails where the device is wrong.
-func (a *app) showDoctor(report *checkup.Report, castles *digests.Document, took time.Duration) error {
+func (a *app) showDoctor(report *checkup.Report, castles *digests.Document, half *halfCastle, took time.Duration) error {
 	fmt.Fprintf(a.out, "flow doctor --device cuda: please send all of this text to %s\n\n", sendTo)
 	fmt.Fprintf(a.out, "flow       %s, %s/%s, %s\n", release(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	fmt.Fprintf(a.out, "processor  %s\n", machine.CPU())
@@ -95,7 +110,11 @@ func (a *app) showDoctor(report *checkup.Report, castles *digests.Document, took
 	if err := digests.Table(a.out, castles, nil); err != nil {
 		return err
 	}
+	half.write(a.out)
 	wrong := castles.Differing()
+	if !half.similar() {
+		wrong = append(wrong, "the castle in fp16")
+	}
 	if !report.Equal() {
 		wrong = append(wrong, "the suite")
 	}
@@ -104,5 +123,5 @@ func (a *app) showDoctor(report *checkup.Report, castles *digests.Document, took
 		return nil
 	}
 	fmt.Fprintf(a.out, "\nwrong on this device: %s; in %v\n", strings.Join(wrong, ", "), took.Round(time.Second))
-	return &exitError{exitTest, "the device does not give the processor's bits"}
+	return &exitError{exitTest, "the device does not give the processor's results"}
 }

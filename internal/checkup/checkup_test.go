@@ -31,6 +31,21 @@ func (f *flipped) CopyOut(dst []byte, src driver.Ptr, s driver.Stream) error {
 	return err
 }
 
+// spoiled is a device that turns the sign of one number of what is copied from it, after so many right copies.
+type spoiled struct {
+	driver.Driver
+	after int
+}
+
+// CopyOut implements driver.Driver.
+func (s *spoiled) CopyOut(dst []byte, src driver.Ptr, stream driver.Stream) error {
+	err := s.Driver.CopyOut(dst, src, stream)
+	if s.after--; s.after == -1 {
+		dst[3] ^= 0x80
+	}
+	return err
+}
+
 // few are some cases of the suite, two in a group.
 func few(t *testing.T) (list []conformance.Case) {
 	t.Helper()
@@ -59,13 +74,16 @@ func look(t *testing.T, d driver.Driver) *Report {
 	if r.Suite, err = suite(t.Context(), e, few(t), func(string, int, int) {}); err != nil {
 		t.Fatal(err)
 	}
-	for _, op := range bench.Operations(program.F32, 32) {
-		if strings.HasPrefix(op.Name, "linear") || strings.HasPrefix(op.Name, "layer norm") {
-			s, err := speed(t.Context(), e, w, op, 3)
-			if err != nil {
-				t.Fatal(err)
+	for _, prec := range all {
+		for _, op := range bench.Operations(prec, 32) {
+			if strings.HasPrefix(op.Name, "linear") || strings.HasPrefix(op.Name, "layer norm") {
+				s, err := speed(t.Context(), e, w, op, 3)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Precision = prec
+				r.Speeds = append(r.Speeds, s)
 			}
-			r.Speeds = append(r.Speeds, s)
 		}
 	}
 	if err := errors.Join(e.Close(), d.Close()); err != nil { // the simulator says what was not given back
@@ -77,7 +95,7 @@ func look(t *testing.T, d driver.Driver) *Report {
 // TestReport looks at a device that is right: nothing is wrong, all is measured, and the text says it.
 func TestReport(t *testing.T) {
 	r := look(t, sim.Open(sim.Options{Quick: true}))
-	if !r.Equal() || len(r.Suite) != 4 || r.Suite[0].Cases != 2 {
+	if !r.Equal() || len(r.Suite) != 6 || r.Suite[0].Cases != 2 {
 		t.Errorf("%+v", r.Suite)
 	}
 	var b bytes.Buffer
@@ -86,6 +104,7 @@ func TestReport(t *testing.T) {
 	}
 	for _, want := range []string{`(?m)^device     simulated device, compute capability 8\.0, driver for CUDA 12\.9$`, `108 multiprocessors`, `(?m)^ +0 +\d+ +0 +\d+  product_f32$`,
 		`(?m)^attention +fp32 +[0-9a-f]{16} +all 2 equal$`, `(?m)^conv +bf16 +[0-9a-f]{16} +all 1 equal$`,
+		`(?m)^attention +fp16 +[0-9a-f]{16} +all 2 within bounds, by [1-9]\.[0-9]e-0[4-9] at most$`, `(?m)^linear 128x20 to 160, fp16 .* TFLOP/s +pack_rows .*, product_f16_64 `,
 		`(?m)^linear 128x20 to 160, fp32 .* GFLOP/s +product_f32 `, `(?m)^layer norm 128x640 .* GB/s +layer_norm `} {
 		if !regexp.MustCompile(want).MatchString(b.String()) {
 			t.Errorf("the text lacks %s:\n%s", want, b.String())
@@ -105,6 +124,29 @@ func TestWrongBit(t *testing.T) {
 	for _, p := range r.Suite[1:] {
 		if len(p.Wrong) > 0 {
 			t.Errorf("%+v", p)
+		}
+	}
+}
+
+// TestWrongHalf: what class fp16 gives has to lie within its bound, and an entry has to have its bits in every place.
+func TestWrongHalf(t *testing.T) {
+	cases := few(t)[:1]
+	for after, want := range map[int]string{0: "more than 0.005", 1: "an entry alone and in a batch: "} {
+		d := &spoiled{Driver: sim.Open(sim.Options{Quick: true}), after: after + 2} // fp32 and bf16 come before
+		e, err := cuda.New(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts, err := suite(t.Context(), e, cases, func(string, int, int) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := parts[len(parts)-1]
+		if last.Precision != program.F16 || len(last.Wrong) != 2-after || !strings.Contains(last.Wrong[0], want) || len(parts[0].Wrong)+len(parts[1].Wrong) > 0 {
+			t.Errorf("%+v; want %q", parts, want)
+		}
+		if err := errors.Join(e.Close(), d.Close()); err != nil {
+			t.Error(err)
 		}
 	}
 }

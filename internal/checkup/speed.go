@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-8af8f8e1/flow/cuda"
@@ -14,11 +15,12 @@ import (
 
 // Speed is an operation, measured by events around its launches.
 type Speed struct {
-	Name    string
-	Took    time.Duration // the median of all times
-	FLOP    float64       // of one time; 0 where memory is the limit
-	Bytes   int64         // read and written at least; 0 where arithmetic is the limit
-	Kernels []KernelTime  // of the time that was the median
+	Name      string
+	Precision program.Precision
+	Took      time.Duration // the median of all times
+	FLOP      float64       // of one time; 0 where memory is the limit
+	Bytes     int64         // read and written at least; 0 where arithmetic is the limit
+	Kernels   []KernelTime  // of the time that was the median
 }
 
 // KernelTime is the time that a kernel took in an operation, all its launches together.
@@ -27,9 +29,19 @@ type KernelTime struct {
 	Took   time.Duration
 }
 
-// speeds measures the operations of flow bench.
+// tensorCores is the time of the kernels that use tensor cores, without what brings operands to fp16.
+func (s *Speed) tensorCores() (d time.Duration) {
+	for _, k := range s.Kernels {
+		if strings.HasPrefix(k.Kernel, "product_f16") || strings.HasPrefix(k.Kernel, "flash_") {
+			d += k.Took
+		}
+	}
+	return d
+}
+
+// speeds measures the operations of flow bench, those of class fp16 on tensor cores.
 func speeds(ctx context.Context, e *cuda.Executor, w *watch, opt *Options) (list []Speed, err error) {
-	for _, prec := range exact {
+	for _, prec := range all {
 		operations := bench.Operations(prec, opt.Small)
 		for i, op := range operations {
 			if prec != program.F32 && op.Bytes > 0 {
@@ -40,6 +52,7 @@ func speeds(ctx context.Context, e *cuda.Executor, w *watch, opt *Options) (list
 			if err != nil {
 				return list, fmt.Errorf("%s: %w", op.Name, err)
 			}
+			s.Precision = prec
 			list = append(list, s)
 		}
 	}

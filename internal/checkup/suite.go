@@ -22,26 +22,30 @@ type Part struct {
 	Group     string
 	Precision program.Precision
 	Cases     int
-	Device    string // digest of all that the device computed
-	Processor string
+	Device    string   // digest of all that the device computed
+	Processor string   // the same of the processor; "" in class fp16, which it has not
+	Worst     float64  // in class fp16: the largest difference, as a share of the largest magnitude
 	Wrong     []string // the cases that differ or failed, and how
 }
 
 // exact are the precisions in which bits are promised.
 var exact = []program.Precision{program.F32, program.BF16}
 
+// all are those that are looked at: fp16 within its bounds.
+var all = append(slices.Clone(exact), program.F16)
+
 // batch is the number of entries that cases run at.
 const batch = 2
 
-// suite runs cases on device and processor.
+// suite runs cases on device and processor: in the exact precisions for equal bits, in class fp16 for results within its bound.
 func suite(ctx context.Context, e *cuda.Executor, cases []conformance.Case, progress func(string, int, int)) ([]Part, error) {
 	var parts []Part
 	processor := cpu.New()
-	for _, prec := range exact {
+	for _, prec := range all {
 		digests := make(map[string]*[2]strings.Builder)
 		for i := range cases {
 			c := &cases[i]
-			if !slices.Contains(c.Precisions(), prec) {
+			if !slices.Contains(c.Precisions(), prec) && !(prec == program.F16 && c.Half()) {
 				continue
 			}
 			if err := ctx.Err(); err != nil {
@@ -60,7 +64,13 @@ func suite(ctx context.Context, e *cuda.Executor, cases []conformance.Case, prog
 			}
 			part := &parts[at]
 			part.Cases++
-			compare(ctx, c, part, [2]program.Executor{e, processor}, digests[group])
+			on := [2]program.Executor{e, processor}
+			if prec == program.F16 {
+				within(ctx, c, part, on, &digests[group][0])
+				part.Device = digest(&digests[group][0])
+				continue
+			}
+			compare(ctx, c, part, on, digests[group])
 			part.Device, part.Processor = digest(&digests[group][0]), digest(&digests[group][1])
 		}
 	}

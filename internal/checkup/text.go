@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/seed-8af8f8e1/flow/internal/program"
 )
 
 // Write writes a report as text.
@@ -40,11 +42,16 @@ func (r *Report) kernelTable(b *strings.Builder) {
 }
 
 func (r *Report) suiteTable(b *strings.Builder) {
-	b.WriteString("\nsuite: the device's digests, held against the processor's\n")
+	b.WriteString("\nsuite: the device's digests, held against the processor's; in fp16 its results against the processor's in fp32\n")
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	for _, p := range r.Suite {
 		said := fmt.Sprintf("all %d equal", p.Cases)
-		if len(p.Wrong) > 0 {
+		if p.Precision == program.F16 {
+			said = fmt.Sprintf("all %d within bounds, by %.1e at most", p.Cases, p.Worst)
+		}
+		if len(p.Wrong) > 0 && p.Processor == "" {
+			said = fmt.Sprintf("WRONG: %d of %d, by %.1e at most", len(p.Wrong), p.Cases, p.Worst)
+		} else if len(p.Wrong) > 0 {
 			said = fmt.Sprintf("WRONG: %d of %d; the processor has %s", len(p.Wrong), p.Cases, p.Processor)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Group, p.Precision, p.Device, said)
@@ -58,10 +65,13 @@ func (r *Report) suiteTable(b *strings.Builder) {
 }
 
 func (r *Report) speedTable(b *strings.Builder) {
-	b.WriteString("\nspeeds, by events around the kernels, the median\n")
+	b.WriteString("\nspeeds, by events around the kernels, the median; in fp16 those of the tensor cores' kernels alone\n")
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	for _, s := range r.Speeds {
 		rate := fmt.Sprintf("%.3g GFLOP/s", s.FLOP/1e9/seconds(s.Took))
+		if s.Precision == program.F16 {
+			rate = fmt.Sprintf("%.3g TFLOP/s", s.FLOP/1e12/seconds(s.tensorCores()))
+		}
 		if s.Bytes > 0 {
 			rate = fmt.Sprintf("%.3g GB/s", float64(s.Bytes)/1e9/seconds(s.Took))
 		}

@@ -34,6 +34,8 @@ type Options struct {
 	Open func(file string) flowruntime.Options
 	// Makers are what runs the workflows.
 	Makers []Maker
+	// Picture is given each decoded picture, in the precision and by the maker that made it. It may be nil.
+	Picture func(precision, maker string, m *nodes.Image)
 	// Progress is told what runs next, and of how many. It may be nil.
 	Progress func(what string, done, total int)
 }
@@ -99,8 +101,11 @@ func Run(ctx context.Context, opt Options) (*Document, error) {
 func render(ctx context.Context, w Workflow, precision string, m Maker, opt *Options) (class string, d Digest, err error) {
 	o := opt.Open(w.File)
 	o.Precision, o.Device = precision, "cpu"
+	if precision == program.F16.String() {
+		o.Device = "cuda" // which alone has it
+	}
 	o.Env.Executor, o.Env.Threads = m.executor(), m.Threads
-	o.Store, o.Sink = cache.NewMemory(), event.Discard
+	o.Store, o.Sink, o.Plan = cache.NewMemory(), event.Discard, nil // what plans and runs is the maker's
 	doc, diags := spec.Load(w.File)
 	if doc != nil {
 		o.Overrides = overrides(doc, opt)
@@ -110,7 +115,7 @@ func render(ctx context.Context, w Workflow, precision string, m Maker, opt *Opt
 		return "", d, diagnosed(diags)
 	}
 	defer f.Close()
-	res, _, err := f.Collect(ctx)
+	res, values, err := f.Collect(ctx)
 	if err == nil {
 		err = res.Err
 	}
@@ -120,6 +125,11 @@ func render(ctx context.Context, w Workflow, precision string, m Maker, opt *Opt
 	kinds := make(map[string]string)
 	for _, s := range f.Plan.Steps {
 		kinds[s.Name] = s.Kind.Name
+	}
+	for _, v := range values {
+		if picture, ok := v.(*nodes.Image); ok && opt.Picture != nil {
+			opt.Picture(precision, m.Name, picture)
+		}
 	}
 	d = Digest{Latents: made(res, kinds, "denoise"), Pixels: made(res, kinds, "decode")}
 	return nodes.Class(f.Plan.Precision), d, nil
