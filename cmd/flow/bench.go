@@ -67,7 +67,7 @@ GPUs, from the launches, counters of the simulator and published peaks (docs/cud
 	fs.StringVar(&f.precision, "precision", "bf16", "of products: "+strings.Join(portable, " or "))
 	fs.IntVar(&f.threads, "threads", 0, "workers; 0 for as many as the process may use")
 	fs.StringVar(&f.memory, "memory", "", "memory that may be used, such as 4GB (default: what the machine and its control group allow)")
-	fs.StringSliceVar(&f.only, "only", nil, "measure these alone: "+strings.Join(bench.Groups, ", "))
+	fs.StringSliceVar(&f.only, "only", nil, "measure these alone: "+strings.Join(bench.Groups, ", ")+"; with --digests: tiers of kernels")
 	fs.BoolVar(&f.asJSON, "json", false, "write a JSON document with all samples")
 	fs.BoolVar(&f.digests, "digests", false, "show the digests of the examples for each tier of kernels instead; --size and --steps make them smaller")
 	fs.StringVar(&f.device, "device", "", "with --model-only: cuda")

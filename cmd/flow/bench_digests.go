@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
 	"github.com/seed-8af8f8e1/flow/internal/digests"
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
@@ -83,9 +84,9 @@ func (a *app) showDigests(f *benchFlags, made, earlier *digests.Document) error 
 
 // digestOptions checks the flags.
 func (a *app) digestOptions(f *benchFlags, given func(flag string) bool) (*digests.Options, error) {
-	for _, flag := range []string{"model", "batch", "repeat", "only"} {
+	for _, flag := range []string{"model", "batch", "repeat"} {
 		if given(flag) {
-			return nil, fmt.Errorf("--%s says nothing to --digests: it runs the examples with --size, --steps, --precision and --threads", flag)
+			return nil, fmt.Errorf("--%s says nothing to --digests: it runs the examples with --size, --steps, --precision, --threads and --only", flag)
 		}
 	}
 	opt := &digests.Options{Release: release(), Precisions: portable}
@@ -119,8 +120,27 @@ func (a *app) digestOptions(f *benchFlags, given func(flag string) bool) (*diges
 		o, _, _ := a.options(file, &w) // the flags were checked
 		return o
 	}
-	opt.Makers = digests.Makers(runtime.GOARCH, f.threads)
-	return opt, nil
+	var err error
+	opt.Makers, err = chosenMakers(f.threads, f.only)
+	return opt, err
+}
+
+// chosenMakers are the tiers of this machine with a number of workers: all, or those that --only names.
+func chosenMakers(threads int, only []string) ([]digests.Maker, error) {
+	makers := digests.Makers(runtime.GOARCH, threads)
+	if len(only) == 0 {
+		return makers, nil
+	}
+	var names []string
+	for _, t := range kernel.Tiers() {
+		names = append(names, t.Name)
+	}
+	for _, name := range only {
+		if !slices.Contains(names, name) {
+			return nil, fmt.Errorf("--only %q is no tier of kernels that this machine has: %s", name, strings.Join(names, ", "))
+		}
+	}
+	return slices.DeleteFunc(makers, func(m digests.Maker) bool { return !slices.Contains(only, m.Tier.Name) }), nil
 }
 
 // exampleWorkflows writes the examples that have rows below dir and lists their workflows.
