@@ -11,10 +11,12 @@ import (
 
 // class16 is what a compiled program of class fp16 knows beside others.
 type class16 struct {
-	half    []bool              // by ID: values that are stored as fp16; nil in programs of other classes
-	panels  map[panelKey]int    // 1 + index in stored of a product's weights
-	chunks  map[program.ID]bool // moments of stretches of pixels, that a product takes
-	skipped map[program.ID]bool // moments that no product takes
+	half    []bool                       // by ID: values that are stored as fp16; nil in programs of other classes
+	panels  map[panelKey]int             // 1 + index in stored of a product's weights
+	chunks  map[program.ID]bool          // moments of stretches of pixels, that a product takes
+	skipped map[program.ID]bool          // moments that no product takes
+	scales  map[*program.Segment]float32 // what the weights of segments are multiplied by, where it is not 1
+	left    map[int]bool                 // instructions that scales stand for
 }
 
 // halves says which values of a program are stored as fp16: in programs that have products or attention of class fp16, those that instructions

@@ -63,6 +63,7 @@ type stored struct {
 	panel *panel             // not nil: lies there as a panel of class fp16
 	taps  int                // above 1: [N,C,taps] becomes [N,taps,C]
 	widen bool               // to fp32
+	scale float32            // what it is multiplied by, in fp32
 }
 
 // plan lays out memory and makes the operations at base 0, which tells how much they need.
@@ -70,6 +71,8 @@ type stored struct {
 func (e *Executor) plan(p *program.Program, weights []program.WeightData, block int64) (*exec, error) {
 	n := len(p.Values)
 	x := &exec{e: e, p: p, inputs: make([]int64, n), matrix: make([]int, n), vector: make([]int, n)}
+	x.p, x.scales, x.left = folded(p)
+	p = x.p
 	x.half = halves(p)
 	x.layChunks()
 	x.values = program.PlanMemoryOf(x.p, x.half)
@@ -109,6 +112,9 @@ func (x *exec) build() error {
 			}
 		}
 		x.instr, x.used = i, 0
+		if x.left[i] {
+			continue
+		}
 		ops := x.operation16(in)
 		if ops == nil {
 			ops = x.operation(in)

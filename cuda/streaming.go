@@ -48,7 +48,7 @@ func (t *streaming) at(instr, weight int) int64 {
 func (x *exec) reads(in *program.Instr) (out []int) {
 	if op := product16(in); op != nil {
 		for i := range op.Segments {
-			if k := x.panels[keyOf(x.p, in, &op.Segments[i])]; k != 0 {
+			if k := x.panels[x.keyOf(in, &op.Segments[i])]; k != 0 {
 				out = append(out, k-1)
 			}
 		}

@@ -31,6 +31,7 @@ const (
 type panelKey struct {
 	id              program.ID
 	first, channels int
+	scale           float32
 }
 
 // panel is such a part of a weight, as fp16 [N,taps,wide]: channels, and zeros up to a multiple of 8.
@@ -45,9 +46,13 @@ func product16(in *program.Instr) *program.Product {
 }
 
 // keyOf is the panel that segment s reads.
-func keyOf(p *program.Program, in *program.Instr, s *program.Segment) panelKey {
-	shape := p.Shape(in.In[s.X])
-	return panelKey{in.In[s.W], s.WOffset, shape[len(shape)-1]}
+func (x *exec) keyOf(in *program.Instr, s *program.Segment) panelKey {
+	shape := x.p.Shape(in.In[s.X])
+	scale, ok := x.scales[s]
+	if !ok {
+		scale = 1
+	}
+	return panelKey{in.In[s.W], s.WOffset, shape[len(shape)-1], scale}
 }
 
 // listPanels lists what a product of class fp16 reads of its weights.
@@ -55,14 +60,14 @@ func (x *exec) listPanels(in *program.Instr, weights []program.WeightData) {
 	op := product16(in)
 	for i := range op.Segments {
 		s := &op.Segments[i]
-		key := keyOf(x.p, in, s)
+		key := x.keyOf(in, s)
 		w := weights[key.id]
 		if x.panels[key] != 0 || w.Shape == nil {
 			continue
 		}
 		p := &panel{n: w.Shape[0], taps: s.KH * s.KW, first: key.first, channels: key.channels, wide: int(up(int64(key.channels), 8)), all: w.Shape[1]}
 		st := stored{data: w, kind: w.Type, taps: 1, panel: p, bytes: 2 * int64(p.n) * int64(p.taps) * int64(p.wide)}
-		if w.Type == program.WF64 {
+		if st.scale = key.scale; w.Type == program.WF64 || key.scale != 1 {
 			st.kind = program.WF32
 		}
 		x.stored = append(x.stored, st)
@@ -121,7 +126,7 @@ func (x *exec) tensorProduct(in *program.Instr, op *program.Product) (actions []
 
 // tensorSegment describes one stretch of the inner dimension.
 func (x *exec) tensorSegment(in *program.Instr, s *program.Segment, out image) tensorSegment {
-	src, w := x.image(in.In[s.X]), x.panels[keyOf(x.p, in, s)]-1
+	src, w := x.image(in.In[s.X]), x.panels[x.keyOf(in, s)]-1
 	linear := s.KH*s.KW == 1 && s.Stride == 1 && s.PadTop == 0 && s.PadLeft == 0 && (len(x.p.Shape(in.In[s.X])) != 4 || src.h == out.h && src.w == out.w)
 	return tensorSegment{W: uint64(x.place(w)), C: int32(x.stored[w].panel.wide), Taps: int32(s.KH * s.KW), KW: int32(s.KW), Stride: int32(s.Stride),
 		Top: int32(s.PadTop), Left: int32(s.PadLeft), H: int32(src.h), Wd: int32(src.w), Linear: flag(linear)}

@@ -19,7 +19,7 @@ func (x *exec) listWeights(weights []program.WeightData) {
 		if index[id] != 0 || w.Shape == nil {
 			return
 		}
-		s := stored{data: w, kind: w.Type, taps: 1, widen: widen}
+		s := stored{data: w, kind: w.Type, taps: 1, widen: widen, scale: 1}
 		if widen || w.Type == program.WF64 {
 			s.kind = program.WF32
 		}
@@ -225,12 +225,12 @@ func (x *exec) turn(s *stored, to, from driver.Ptr) call {
 
 // fill writes bytes of the weight as it lies on the device, from offset at on.
 func (s *stored) fill(b []byte, at int64) {
-	if s.kind == s.data.Type {
+	if s.kind == s.data.Type && s.scale == 1 {
 		copy(b, s.data.Data[at:])
 		return
 	}
 	for i := 0; i < len(b); i += 4 {
-		binary.LittleEndian.PutUint32(b[i:], math.Float32bits(element(&s.data, int(at/4)+i/4)))
+		binary.LittleEndian.PutUint32(b[i:], math.Float32bits(s.scale*element(&s.data, int(at/4)+i/4)))
 	}
 }
 
