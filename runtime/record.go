@@ -38,7 +38,7 @@ func (w *Workflow) record(o plan.Output, m *nodes.Image, made []sched.Made) ([]b
 	if err != nil {
 		return nil, err
 	}
-	r := provenance.Record{Release: w.opt.Release, Numerics: nodes.Class(w.Plan.Precision), Output: o.Node, Pixels: m.Digest().String(), Lock: w.opt.Lock, Workflow: string(workflow), Actions: actions(made)}
+	r := provenance.Record{Release: w.opt.Release, Numerics: nodes.Class(w.Plan.Precision), Output: o.Node, Pixels: m.Digest().String(), Lock: w.lock(), Workflow: string(workflow), Actions: actions(made)}
 	return r.Chunk()
 }
 
@@ -74,4 +74,12 @@ func actions(made []sched.Made) []provenance.Action {
 		out = append(out, provenance.Action{Node: x.Node, Key: x.Key.String(), Action: x.Action, Trace: json.RawMessage(x.Trace)})
 	}
 	return out
+}
+
+// lock is the SHA-256 of the lock that the run is held to, empty for none.
+func (w *Workflow) lock() string {
+	if w.opt.Lock == nil {
+		return ""
+	}
+	return w.opt.Lock()
 }

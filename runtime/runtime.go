@@ -31,8 +31,9 @@ type Options struct {
 	Fresh   bool   // write over no file at all
 	// Release of flow, which pictures name. Empty: pictures say nothing of what made them.
 	Release string
-	// Lock is the SHA-256 in hex of the lock that the run was held to, which pictures name; empty for none.
-	Lock string
+	// Lock gives the SHA-256 in hex of the lock that the run was held to, which pictures name; empty for none. It is asked for each picture, since a
+	// run may have to read files before they can be compared. nil: none.
+	Lock func() string
 	// Checkpoint is how often a loop keeps its state in the store, so that a run that is killed goes on from there; 0 for never.
 	Checkpoint time.Duration
 	// Follow, where it is not nil, is given what a step's loop carries after each of its steps, counted from 1.
@@ -81,7 +82,7 @@ func (w *Workflow) Close() { w.Plan.Close() }
 func (w *Workflow) Use(f func(*nodes.Env)) { f(&w.opt.Env) }
 
 // Pin says that the workflow is what a lock pins, see [Options].
-func (w *Workflow) Pin(lock string) { w.opt.Lock = lock }
+func (w *Workflow) Pin(lock func() string) { w.opt.Lock = lock }
 
 // Limit says, once the device is known, how much of its memory a run may use, in bytes. A *[sched.MemoryError] says what does not fit.
 func (w *Workflow) Limit(memory int64) error {

@@ -10,11 +10,13 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
+	"github.com/seed-8af8f8e1/flow/nodes"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
 	"github.com/seed-8af8f8e1/flow/runtime/cache"
 	"github.com/seed-8af8f8e1/flow/runtime/lock"
@@ -181,7 +183,9 @@ func (a *app) holdAgain(h *held, format string) error {
 	if h == nil || h.look == nil || h.unread == 0 {
 		return nil
 	}
-	h.look.Again(cache.Memos(a.openStore()))
+	if h.met(cache.Memos(a.openStore())) {
+		return nil
+	}
 	again := &held{lock: h.lock, unread: h.look.Unread}
 	for _, d := range h.look.Diags {
 		if !slices.ContainsFunc(h.diags, func(told spec.Diagnostic) bool { return told.Pos == d.Pos && told.Message == d.Message }) {
@@ -210,12 +214,13 @@ type lockFile struct {
 type held struct {
 	lock   *lockFile
 	diags  []spec.Diagnostic
-	unread int64        // bytes of files that were compared by their sizes alone
+	unread int64        // bytes of files that were compared by their sizes alone, before the run
+	mu     sync.Mutex   // of look
 	look   *lock.Glance // nil where all files were read
 }
 
 // compare holds a workflow to a lock; whole says that files of which no digest is remembered are read. A workflow that is what the
-// lock pins, and whose files were all compared, names the lock in its pictures.
+// lock pins, and whose files were all compared when a picture is written, names the lock in it.
 func (a *app) compare(ctx context.Context, w *flowruntime.Workflow, l *lockFile, whole bool) (*held, error) {
 	h, memo := &held{lock: l}, cache.Memos(a.openStore())
 	if whole {
@@ -230,10 +235,24 @@ func (a *app) compare(ctx context.Context, w *flowruntime.Workflow, l *lockFile,
 		h.look = l.Look(w.Plan, memo)
 		h.diags, h.unread = slices.Clone(h.look.Diags), h.look.Unread
 	}
-	if len(h.diags) == 0 && h.unread == 0 {
-		w.Pin(digest(l.src))
+	if len(h.diags) == 0 {
+		sum := digest(l.src)
+		w.Pin(func() string {
+			if h.unread > 0 && !h.met(memo) {
+				return ""
+			}
+			return sum
+		})
 	}
 	return h, nil
+}
+
+// met says whether all files have been hashed since, and are what the lock pins.
+func (h *held) met(memo nodes.Memo) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.look.Again(memo)
+	return h.look.Unread == 0 && len(h.look.Diags) == 0
 }
 
 // judge shows what differs from a lock: an error where locked says so.
