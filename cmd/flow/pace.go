@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/seed-8af8f8e1/flow/internal/bench"
@@ -48,14 +49,18 @@ func about(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// whole says how long all rows would take together, and where that is from; empty where nothing takes time.
-func whole(rows []sched.Row) string {
-	var sum time.Duration
-	speed := false
+// together is how long all rows would take.
+func together(rows []sched.Row) (sum time.Duration) {
 	for _, r := range rows {
 		sum += r.Takes
-		speed = speed || r.From == sched.FromSpeed
 	}
+	return sum
+}
+
+// whole says how long all rows would take together, and where that is from; empty where nothing takes time.
+func whole(rows []sched.Row) string {
+	sum := together(rows)
+	speed := slices.ContainsFunc(rows, func(r sched.Row) bool { return r.From == sched.FromSpeed })
 	switch {
 	case sum == 0:
 		return ""

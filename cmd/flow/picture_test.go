@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/seed-8af8f8e1/flow/internal/provenance"
@@ -122,6 +124,61 @@ func TestPicturesNameLocksByDigest(t *testing.T) {
 			t.Errorf("%s: %d, %s", name, code, errs)
 		}
 	}
+}
+
+// Before a picture from elsewhere takes more than a minute its plan is shown, by verify too; of a short run verify shows none.
+func TestVerifyShowsLongPlans(t *testing.T) {
+	const long = `flow: v1
+name: "n"
+models: {m: {path: model}}
+nodes:
+  b: {kind: load-model, weights: $models.m}
+  t: {kind: encode-prompt, model: $b, prompt: a castle}
+  n: {kind: noise, seed: 1, width: SIZE, height: SIZE}
+  l: {kind: denoise, model: $b, latents: $n, conditioning: $t, solver: STEPS}
+  p: {kind: decode, model: $b, latents: $l}
+outputs: {a: {from: $p, path: x.png}}
+`
+	m := &nodes.Image{Width: 1, Height: 1, Pix: make([]byte, 3)}
+	for _, x := range []struct {
+		size, steps string
+		shown       bool
+	}{{"64", "1", false}, {"1024", "900", true}} {
+		for _, args := range [][]string{{"verify", "in.png"}, {"verify", "in.png", "--json"}} {
+			inFolder(t)
+			withRecord(t, "in.png", m, provenance.Record{Output: "a", Workflow: strings.NewReplacer("SIZE", x.size, "STEPS", x.steps).Replace(long)})
+			ctx, cancel := context.WithCancel(t.Context())
+			errs := &watched{text: "multiplies a second", seen: cancel}
+			a := &app{in: strings.NewReader(""), out: io.Discard, err: errs}
+			c := root(a)
+			c.SetArgs(args)
+			_ = c.ExecuteContext(ctx)
+			a.close()
+			if shown := ctx.Err() != nil; shown != x.shown {
+				t.Errorf("%v of %s steps: the plan is shown: %v\n%s", args, x.steps, shown, errs.String())
+			}
+			cancel()
+		}
+	}
+}
+
+// watched is a text that is looked for as it is written.
+type watched struct {
+	mu sync.Mutex
+	bytes.Buffer
+	text string
+	seen func()
+}
+
+// Write implements io.Writer.
+func (w *watched) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n, err := w.Buffer.Write(p)
+	if strings.Contains(w.Buffer.String(), w.text) {
+		w.seen()
+	}
+	return n, err
 }
 
 // TestVerifyTellsWhatChanged: pixels changed after the run, a record of other actions, another workflow.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-8af8f8e1/flow/internal/machine"
 	"github.com/seed-8af8f8e1/flow/internal/provenance"
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/internal/ui"
@@ -52,8 +54,8 @@ func verifyCommand(a *app) *cobra.Command {
 		Use:   "verify PICTURE",
 		Short: "Render a picture again and compare",
 		Long: `Reads from a picture that flow has written what made it, renders that anew - no picture of the
-cache is taken - and compares pixel by pixel. It writes nothing. Models are looked for in the
-current folder and in those of --models. Where the lock is found that the picture was made with
+cache is taken - and compares pixel by pixel. It writes nothing. Before more than a minute of
+work the plan is shown. Models are looked for in the current folder and in those of --models. Where the lock is found that the picture was made with
 (beside it, in the current folder, or --lock), what is read is held to it: all files are hashed.
 Exit codes: 0 the same, 1 another picture, 5 the same, but with --locked not what the lock pins.`,
 		Example: `  flow verify castle-42.png
@@ -111,8 +113,10 @@ func (a *app) verify(ctx context.Context, name string, f *workflowFlags, lf *loc
 	if err != nil {
 		return nil, err
 	}
+	var memory int64
 	w, err := a.pictureWorkflow(ctx, p, f, func(opt *flowruntime.Options) {
 		opt.Sink, opt.Store = a.sink(quiet), anew{cache.NewMemory(), opt.Store}
+		memory = opt.Memory
 	})
 	if err != nil {
 		return nil, err
@@ -120,6 +124,9 @@ func (a *app) verify(ctx context.Context, name string, f *workflowFlags, lf *loc
 	defer w.Close()
 	pinned, locked, err := a.verifyLock(ctx, w, p, lf, f.format)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.forewarn(w, f.threads, memory); err != nil {
 		return nil, err
 	}
 	done, err := a.onDevice(w)
@@ -145,6 +152,17 @@ func (a *app) verify(ctx context.Context, name string, f *workflowFlags, lf *loc
 	v.Same = v.Found == v.Made
 	v.explain(p.record, got.Actions)
 	return v, nil
+}
+
+// forewarn shows the plan of a picture that would take longer than a minute, or of which that is not known: a picture from elsewhere may ask for hours.
+func (a *app) forewarn(w *flowruntime.Workflow, threads int, memory int64) error {
+	heap := machine.Heap()
+	rows := w.Explain()
+	a.estimate(w.Plan, rows, threads)
+	if sum := together(rows); sum > 0 && sum <= time.Minute {
+		return nil
+	}
+	return a.planText(a.err, w.Plan, rows, peakOf(w.Plan, rows, heap), memory)
 }
 
 // explain says what the comparison means.
