@@ -147,6 +147,29 @@ func TestOtherPrograms(t *testing.T) {
 	}
 }
 
+// TestOtherForms: graphs whose text is not beside the sampler, JSON as Python writes it, values that were quoted; and a graph that goes round in circles.
+func TestOtherForms(t *testing.T) {
+	encode := `"6":{"class_type":"CLIPTextEncode","inputs":{"text":"a castle"}},"7":{"class_type":"CLIPTextEncode","inputs":{"text":"NaN, \"blurry\""}}`
+	for name, x := range map[string]struct{ text, prompt, negative string }{
+		"numbers that JSON does not have": {`{"3":{"class_type":"KSampler","inputs":{"cfg":NaN,"a":-Infinity,"positive":["6",0],"negative":["7",0]},"is_changed":[NaN]},` + encode + `}`, "a castle", `NaN, "blurry"`},
+		"SDXL's two encoders":             {`{"3":{"class_type":"KSampler","inputs":{"positive":["6",0]}},"6":{"class_type":"CLIPTextEncodeSDXL","inputs":{"text_g":"a castle","text_l":"stone"}}}`, "a castle", ""},
+		"a text of its own node":          {`{"3":{"class_type":"KSampler","inputs":{"positive":["6",0]}},"6":{"class_type":"CLIPTextEncode","inputs":{"text":["8",0]}},"8":{"class_type":"PrimitiveString","inputs":{"value":"a castle"}}}`, "a castle", ""},
+		"what a controlnet passes on":     {`{"3":{"class_type":"KSampler","inputs":{"positive":["5",0],"negative":["5",1]}},"5":{"class_type":"ControlNetApplyAdvanced","inputs":{"strength":1,"positive":["6",0],"negative":["7",0]}},` + encode + `}`, "a castle", `NaN, "blurry"`},
+		"two that are combined":           {`{"3":{"class_type":"KSampler","inputs":{"positive":["5",0]}},"5":{"class_type":"ConditioningCombine","inputs":{"conditioning_1":["6",0],"conditioning_2":["7",0]}},` + encode + `}`, "a castle", ""},
+		"a guider without guidance":       {`{"22":{"class_type":"BasicGuider","inputs":{"conditioning":["26",0]}},"26":{"class_type":"FluxGuidance","inputs":{"guidance":3.5,"conditioning":["6",0]}},` + encode + `}`, "a castle", ""},
+		"a circle":                        {`{"3":{"class_type":"KSampler","inputs":{"positive":["5",0]}},"5":{"class_type":"x","inputs":{"positive":["5",0],"text":["5",0]}}}`, "", ""},
+	} {
+		f, ok := comfy(x.text)
+		if !ok || f.Prompt != x.prompt || f.Negative != x.negative {
+			t.Errorf("%s: %v, %q and %q", name, ok, f.Prompt, f.Negative)
+		}
+	}
+	f := webUI("x\nSteps: 20, Seed: 1, Size: 8x8, Note: \"a \\\"b\\\", caf\\u00e9\\nc\", Rest: \"a")
+	if s := f.Settings; len(s) != 5 || s[3].Value != "a \"b\", café\nc" || s[4].Value != `"a` {
+		t.Errorf("%q", s)
+	}
+}
+
 func TestStatement(t *testing.T) {
 	r := Record{Release: "v1", Numerics: "bf16@1", Workflow: "flow: v1", Lock: "cd", Actions: []Action{{"noise", "12", json.RawMessage(`{}`), nil}}}
 	text, err := json.Marshal(r.Statement("castle.png", "ab"))
