@@ -17,8 +17,8 @@ import (
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
 )
 
-// undigested are the examples that have no row: sdxl comes without weights, and matrix draws the castle's graph again.
-var undigested = []string{"sdxl", "matrix"}
+// undigested are the examples that have no row: sdxl comes without weights.
+var undigested = []string{"sdxl"}
 
 // portable are the precisions whose bits are the same everywhere.
 var portable = []string{"fp32", "bf16"}

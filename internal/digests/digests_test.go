@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/seed-8af8f8e1/flow/nodes/kinds"
 	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
 	"github.com/seed-8af8f8e1/flow/runtime/plan"
+	"github.com/seed-8af8f8e1/flow/spec"
 )
 
 // Two steps of the castle at 32x32 have latents and pixels, the same on all tiers, other ones in another class.
@@ -140,5 +142,30 @@ func TestTableOfDocs(t *testing.T) {
 		}
 	} else if want != string(text) {
 		t.Errorf("%s does not have the table of digests.json: go test ./internal/digests -run Table -update", page)
+	}
+}
+
+// Of a matrix one row of cells runs: its first axis has one value, beside size and steps where the workflow has them.
+func TestMatrixHasOneRow(t *testing.T) {
+	doc, diags := spec.Parse("grid.flow.yaml", []byte(`flow: v1
+name: grid
+params: {seed: {type: seed, default: 7}, scale: {type: float, default: 5}, size: {type: int, default: 64}}
+models: {m: {path: model}}
+nodes:
+  b: {kind: load-model, weights: $models.m}
+  n: {kind: noise, seed: $params.seed, width: $params.size, height: 64}
+  p: {kind: decode, model: $b, latents: $n}
+outputs: {p: {from: $p, path: "${params.seed}-${params.scale}.png"}}
+matrix: {seed: [42, 43], scale: [1, 5]}
+`))
+	if spec.Failed(diags) {
+		t.Fatal(diags)
+	}
+	var got []string
+	for _, o := range overrides(doc, &Options{Size: 32, Steps: 2}) {
+		got = append(got, o.Name+"="+o.Value.Text)
+	}
+	if !slices.Equal(got, []string{"size=32", "seed=42"}) {
+		t.Errorf("%q", got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu"
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
@@ -135,15 +136,21 @@ func render(ctx context.Context, w Workflow, precision string, m Maker, opt *Opt
 	return nodes.Class(f.Plan.Precision), d, nil
 }
 
-// overrides gives the parameters of a workflow that are set: size and steps, where it has them.
+// overrides gives the parameters of a workflow that are set: size and steps, where it has them, and the first axis of its matrix, so that one row of
+// its cells runs, as a batch where they can.
 func overrides(doc *spec.Document, opt *Options) (list []spec.Override) {
-	for name, n := range map[string]int{"size": opt.Size, "steps": opt.Steps} {
-		if n == 0 || !slices.ContainsFunc(doc.Params, func(p *spec.Param) bool { return p.Name.Text == name }) {
-			continue
-		}
-		if o, problem := spec.ParseOverride(fmt.Sprintf("%s=%d", name, n)); problem == nil {
+	set := func(name, value string) {
+		if o, problem := spec.ParseOverride(name + "=" + value); problem == nil {
 			list = append(list, o)
 		}
+	}
+	for name, n := range map[string]int{"size": opt.Size, "steps": opt.Steps} {
+		if n != 0 && slices.ContainsFunc(doc.Params, func(p *spec.Param) bool { return p.Name.Text == name }) {
+			set(name, strconv.Itoa(n))
+		}
+	}
+	if m := doc.Matrix; m != nil && len(m.Axes) > 1 && len(m.Axes[0].Values) > 0 {
+		set(m.Axes[0].Name.Text, m.Axes[0].Values[0].Text)
 	}
 	return list
 }
