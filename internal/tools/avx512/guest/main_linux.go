@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed-8af8f8e1/flow/internal/tools/avx512/job"
 )
 
@@ -20,6 +22,7 @@ func main() {
 		fmt.Println(job.Failed + err.Error())
 	}
 	fmt.Println(job.Off)
+	_ = unix.IoctlSetInt(int(os.Stdout.Fd()), unix.TCSBRK, 1) // as tcdrain does: the console's last lines are still on their way
 	_ = syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF)
 	select {} // a first process that ends is a panic of the kernel
 }
