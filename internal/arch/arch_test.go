@@ -44,6 +44,7 @@ var rules = map[string][]string{
 	"internal/pickle":              {},
 	"internal/torchfile":           {"internal/pickle"},
 	"internal/mapping":             {},
+	"internal/mapping/mappingtest": {},
 	"internal/panels":              {"internal/mapping"},
 	"internal/weights":             {"internal/program", "internal/mapping", "internal/sdxl/keymap", "internal/torchfile"},
 	"internal/sdxl":                {"internal/program", "internal/nn", "internal/weights", "internal/sdxl/..."},

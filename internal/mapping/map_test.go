@@ -4,34 +4,10 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
-)
 
-// residentOf gives the resident bytes of mappings of a file, by /proc/self/smaps.
-func residentOf(t *testing.T, path string) (kb int) {
-	t.Helper()
-	data, err := os.ReadFile("/proc/self/smaps")
-	if err != nil {
-		t.Skip("no /proc/self/smaps")
-	}
-	in := false
-	for line := range strings.Lines(string(data)) {
-		fields := strings.Fields(line)
-		switch {
-		case fields[0] == "Rss:" && in:
-			n, err := strconv.Atoi(fields[1])
-			if err != nil {
-				t.Fatal(err)
-			}
-			kb += n
-		case !strings.HasSuffix(fields[0], ":"):
-			in = len(fields) > 5 && fields[5] == path
-		}
-	}
-	return kb
-}
+	"github.com/seed-8af8f8e1/flow/internal/mapping/mappingtest"
+)
 
 // Parts that are read and dropped one after the other leave nothing, though the system maps what is around each.
 func TestDropTakesWhatIsAroundToo(t *testing.T) {
@@ -50,7 +26,7 @@ func TestDropTakesWhatIsAroundToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = Unmap(m) }()
-	if !bytes.Equal(m, content) || residentOf(t, path) < 1000 {
+	if !bytes.Equal(m, content) || mappingtest.Resident(t, path) < 1000 {
 		t.Fatal("a file that was read is not in memory")
 	}
 	Drop(m, m)
@@ -60,7 +36,7 @@ func TestDropTakesWhatIsAroundToo(t *testing.T) {
 			t.Fatalf("other bytes at %d", from)
 		}
 		Drop(part, m)
-		if kb := residentOf(t, path); kb != 0 {
+		if kb := mappingtest.Resident(t, path); kb != 0 {
 			t.Fatalf("%d kB are left of the bytes at %d", kb, from)
 		}
 	}
