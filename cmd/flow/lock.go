@@ -215,8 +215,9 @@ type held struct {
 	lock   *lockFile
 	diags  []spec.Diagnostic
 	unread int64        // bytes of files that were compared by their sizes alone, before the run
-	mu     sync.Mutex   // of look
+	mu     sync.Mutex   // of look and same
 	look   *lock.Glance // nil where all files were read
+	same   bool         // met has found it so: it is not looked for again
 }
 
 // compare holds a workflow to a lock; whole says that files of which no digest is remembered are read. A workflow that is what the
@@ -251,8 +252,11 @@ func (a *app) compare(ctx context.Context, w *flowruntime.Workflow, l *lockFile,
 func (h *held) met(memo nodes.Memo) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.look.Again(memo)
-	return h.look.Unread == 0 && len(h.look.Diags) == 0
+	if !h.same {
+		h.look.Again(memo)
+		h.same = h.look.Unread == 0 && len(h.look.Diags) == 0
+	}
+	return h.same
 }
 
 // judge shows what differs from a lock: an error where locked says so.

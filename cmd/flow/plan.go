@@ -11,7 +11,6 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"github.com/seed-8af8f8e1/flow/internal/machine"
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/nodes"
 	"github.com/seed-8af8f8e1/flow/runtime/cache"
@@ -46,11 +45,8 @@ of weight files only, computes nothing of the workflow and writes nothing.`,
 			if _, err := a.hold(c.Context(), w, args[0], &lf, f.format, false); err != nil {
 				return err
 			}
-			heap := machine.Heap()
-			rows := w.Explain()
+			rows, peak := a.foresee(w, f.threads)
 			a.reasons(w.Plan, rows)
-			a.estimate(w.Plan, rows, f.threads)
-			peak := peakOf(w.Plan, rows, heap)
 			if asJSON {
 				err = a.planJSON(w.Plan, rows, peak)
 			} else {

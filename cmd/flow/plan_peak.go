@@ -5,10 +5,20 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/seed-8af8f8e1/flow/internal/machine"
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
+	flowruntime "github.com/seed-8af8f8e1/flow/runtime"
 	"github.com/seed-8af8f8e1/flow/runtime/plan"
 	"github.com/seed-8af8f8e1/flow/runtime/sched"
 )
+
+// foresee says what a run would do, how long that takes and what it will have resident at most.
+func (a *app) foresee(w *flowruntime.Workflow, threads int) ([]sched.Row, *sched.Resident) {
+	heap := machine.Heap() // of the plan, as a run keeps it
+	rows := w.Explain()
+	a.estimate(w.Plan, rows, threads)
+	return rows, peakOf(w.Plan, rows, heap)
+}
 
 // peakOf is what a run will have resident at most; nil where nothing would run, or not in this machine's memory.
 func peakOf(p *plan.Plan, rows []sched.Row, heap int64) *sched.Resident {

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-8af8f8e1/flow/internal/cpu/kernel"
-	"github.com/seed-8af8f8e1/flow/internal/machine"
 	"github.com/seed-8af8f8e1/flow/internal/report"
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/internal/ui"
@@ -173,10 +172,8 @@ func (a *app) runPicture(ctx context.Context, name string, f *runFlags) error {
 		return err
 	}
 	a.warn()
-	heap := machine.Heap()
-	rows := w.Explain()
-	a.estimate(w.Plan, rows, f.threads)
-	if err := a.planText(a.err, w.Plan, rows, peakOf(w.Plan, rows, heap), memory); err != nil {
+	rows, peak := a.foresee(w, f.threads)
+	if err := a.planText(a.err, w.Plan, rows, peak, memory); err != nil {
 		return err
 	}
 	if err := a.render(ctx, w, o, f, folder); err != nil {

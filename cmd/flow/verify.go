@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/seed-8af8f8e1/flow/internal/machine"
 	"github.com/seed-8af8f8e1/flow/internal/provenance"
 	"github.com/seed-8af8f8e1/flow/internal/safetext"
 	"github.com/seed-8af8f8e1/flow/internal/ui"
@@ -55,8 +54,9 @@ func verifyCommand(a *app) *cobra.Command {
 		Short: "Render a picture again and compare",
 		Long: `Reads from a picture that flow has written what made it, renders that anew - no picture of the
 cache is taken - and compares pixel by pixel. It writes nothing. Before more than a minute of
-work the plan is shown. Models are looked for in the current folder and in those of --models. Where the lock is found that the picture was made with
-(beside it, in the current folder, or --lock), what is read is held to it: all files are hashed.
+work the plan is shown. Models are looked for in the current folder and in those of --models.
+Where the lock is found that the picture was made with (beside it, in the current folder, or
+--lock), what is read is held to it: all files are hashed.
 Exit codes: 0 the same, 1 another picture, 5 the same, but with --locked not what the lock pins.`,
 		Example: `  flow verify castle-42.png
   flow verify castle-42.png --models ~/models --json
@@ -156,13 +156,11 @@ func (a *app) verify(ctx context.Context, name string, f *workflowFlags, lf *loc
 
 // forewarn shows the plan of a picture that would take longer than a minute, or of which that is not known: a picture from elsewhere may ask for hours.
 func (a *app) forewarn(w *flowruntime.Workflow, threads int, memory int64) error {
-	heap := machine.Heap()
-	rows := w.Explain()
-	a.estimate(w.Plan, rows, threads)
+	rows, peak := a.foresee(w, threads)
 	if sum := together(rows); sum > 0 && sum <= time.Minute {
 		return nil
 	}
-	return a.planText(a.err, w.Plan, rows, peakOf(w.Plan, rows, heap), memory)
+	return a.planText(a.err, w.Plan, rows, peak, memory)
 }
 
 // explain says what the comparison means.
