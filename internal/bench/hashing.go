@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/seed-8af8f8e1/flow/internal/sdxl/keymap"
 	"github.com/seed-8af8f8e1/flow/internal/weights"
 )
@@ -33,7 +35,7 @@ func (r *runner) hashing() (err error) {
 	if err := writeWeights(path, hashedTensors, each); err != nil {
 		return fmt.Errorf("a file of weights to hash: %w; TMPDIR names another folder", err)
 	}
-	row := Row{Group: Ops, Name: fmt.Sprintf("hashing weights, %d tensors of %s", hashedTensors, mib(each)), Unit: Bytes, Work: float64(hashedTensors * each), Limit: hashName(runtime.GOMAXPROCS(0))}
+	row := Row{Group: Ops, Name: fmt.Sprintf("hashing weights, %d tensors of %s", hashedTensors, humanize.IBytes(uint64(each))), Unit: Bytes, Work: float64(hashedTensors * each), Limit: hashName(runtime.GOMAXPROCS(0))}
 	if row.Seconds, err = r.sample(row.Name, func() error { return r.hashFile(path) }); err != nil {
 		return err
 	}
@@ -86,12 +88,4 @@ func writeWeights(path string, n, each int) (err error) {
 		}
 	}
 	return nil
-}
-
-// mib is a number of bytes as text.
-func mib(n int) string {
-	if n < 1<<20 {
-		return fmt.Sprintf("%d KiB", n>>10)
-	}
-	return fmt.Sprintf("%d MiB", n>>20)
 }

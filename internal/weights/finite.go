@@ -45,7 +45,7 @@ func scanFinite(dtype string, data []byte) (found finiteness) {
 // allFinite says whether no element has an exponent of all ones.
 func (l floatLanes) allFinite(block []byte) bool {
 	var acc, more uint64
-	for ; len(block) >= 32; block = block[32:] { // a third of the time that one word a turn takes
+	for ; len(block) >= 32; block = block[32:] { // two fifths of the time that one word a turn takes
 		b := block[:32:32]
 		acc |= ((binary.LittleEndian.Uint64(b) & l.magnitude) + l.carry) | ((binary.LittleEndian.Uint64(b[8:]) & l.magnitude) + l.carry)
 		more |= ((binary.LittleEndian.Uint64(b[16:]) & l.magnitude) + l.carry) | ((binary.LittleEndian.Uint64(b[24:]) & l.magnitude) + l.carry)
