@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"context"
 	"errors"
 	"testing"
 
@@ -66,17 +65,8 @@ func TestLeaks(t *testing.T) {
 	for _, prec := range []program.Precision{program.F32, program.BF16, program.F16} {
 		for _, what := range []string{"nothing", "memory", "pinned memory", "modules", "events", "streams"} {
 			dev := sim.Open(sim.Options{Seed: 3})
-			e, err := New(&forgetful{&deaf{Driver: dev}, what})
+			e, x, err := streamed(t, &forgetful{&deaf{Driver: dev}, what}, prec)
 			if err != nil {
-				t.Fatal(err)
-			}
-			e.block = 1
-			p, src, in := twoPasses(prec)
-			x, err := e.Compile(p, program.Options{Weights: src})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err = x.Run(context.Background(), in, program.RunOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			if err := errors.Join(x.Close(), e.Close()); err != nil {

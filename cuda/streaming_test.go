@@ -247,23 +247,29 @@ func (d *deaf) Launch(f driver.Function, grid, block driver.Dim, shared int, s d
 	return d.Driver.Launch(f, grid, block, shared, under(s), args)
 }
 
+// streamed runs two passes with weights that are streamed block by block: it gives the executor, the program and how the run ended.
+func streamed(t *testing.T, d driver.Driver, prec program.Precision) (*Executor, program.Exec, error) {
+	t.Helper()
+	e, err := New(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.block = 1
+	p, src, in := twoPasses(prec)
+	x, err := e.Compile(p, program.Options{Weights: src})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = x.Run(context.Background(), in, program.RunOptions{})
+	return e, x, err
+}
+
 // TestUnsynchronisedStreaming leaves each of the waits out: the simulator finds it.
 func TestUnsynchronisedStreaming(t *testing.T) {
 	for stream, what := range map[int]string{0: "all wait", 1: "kernels do not wait for weights", 2: "weights do not wait for kernels"} {
 		for _, prec := range []program.Precision{program.F32, program.BF16, program.F16} {
 			dev := sim.Open(sim.Options{Seed: 3})
-			d := &deaf{Driver: dev, stream: stream}
-			e, err := New(d)
-			if err != nil {
-				t.Fatal(err)
-			}
-			e.block = 1
-			p, src, in := twoPasses(prec)
-			x, err := e.Compile(p, program.Options{Weights: src})
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = x.Run(context.Background(), in, program.RunOptions{})
+			e, x, err := streamed(t, &deaf{Driver: dev, stream: stream}, prec)
 			var f *vm.Fault
 			if found := errors.As(err, &f); found != (stream > 0) {
 				t.Errorf("%s, %v: found %v", what, prec, err)

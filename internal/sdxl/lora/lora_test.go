@@ -65,21 +65,27 @@ func write(t *testing.T, list tensors, metadata map[string]string) string {
 	return path
 }
 
-// castle has the shapes of the example's model.
-func castle(t *testing.T) Model {
+// component opens one of the example's model.
+func component(t *testing.T, name string) *weights.Component {
 	t.Helper()
 	m, err := weights.Open("../../../examples/castle/model", weights.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
+	c, err := m.Component(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// castle has the shapes of the example's model.
+func castle(t *testing.T) Model {
+	t.Helper()
 	out := make(Model)
 	for _, name := range []string{"unet", "text_encoder", "text_encoder_2"} {
-		c, err := m.Component(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[name] = c.Shapes()
+		out[name] = component(t, name).Shapes()
 	}
 	return out
 }
@@ -277,15 +283,7 @@ func TestNaN(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, err := weights.Open("../../../examples/castle/model", weights.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = m.Close() }()
-			unet, err := m.Component("unet")
-			if err != nil {
-				t.Fatal(err)
-			}
+			unet := component(t, "unet")
 			if _, err := a.Digest(t.Context(), "unet", nil); err != nil {
 				t.Fatal(err)
 			}
@@ -313,15 +311,7 @@ func TestSizes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := weights.Open("../../../examples/castle/model", weights.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = m.Close() }()
-	unet, err := m.Component("unet")
-	if err != nil {
-		t.Fatal(err)
-	}
+	unet := component(t, "unet")
 	src := NewSource(weights.NewBundle(unet))
 	if n, mapped := src.Size("unet/" + q + ".weight"); n != 2*64*64 || !mapped {
 		t.Errorf("%d bytes, mapped %v, before the LoRA is joined", n, mapped)
