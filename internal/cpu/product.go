@@ -117,7 +117,7 @@ const (
 // Of loops that take many rows at once: the size in floats of a task's panels, and their number, without gates and with them.
 const mostTall = 1 << 22
 
-var tallPanels = [2]int{9, 6}
+var tallPanels = [2]int{18, 12}
 
 // finest is how many times more tasks of such loops there may be than there must be, by fewer rows: these cost nothing where weights are packed, and
 // the more tasks there are, the less one worker waits for the last one of another.

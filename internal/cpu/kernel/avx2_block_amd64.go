@@ -15,8 +15,8 @@ const (
 	sliverVectors = 3
 	// blockRows is the most rows of a block.
 	blockRows = 128
-	// blockChannels is how many channels a stretch has at most: a sliver of them has 30 KB.
-	blockChannels = 320
+	// blockChannels is how many channels a stretch has at most: a sliver of them has 24 KB, which leaves room for a quad in a first-level cache of 32 KB.
+	blockChannels = 256
 
 	sliverFloats = sliverVectors * lane * blockChannels
 	// blockFloats is the working memory of a block, with what is left out before its slivers begin at a line of a cache.

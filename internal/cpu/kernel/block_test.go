@@ -149,7 +149,7 @@ func TestManyStretches(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	f := func() float32 { return float32(r.NormFloat64()) }
 	for _, tier := range tallTiers(t) {
-		for _, runs := range [][]Run{{{1, 641}}, {{9, 90}}, {{3, 150}, {1, 320}}, {{2, 320}}} {
+		for _, runs := range [][]Run{{{1, 641}}, {{9, 90}}, {{3, 150}, {1, 320}}, {{2, 320}}, {{2, 256}}} {
 			for _, cols := range []int{96, 131} {
 				c := newBlockCase(r, runs, 3*MR, cols, f, f)
 				c.compare(t, tier, false)
