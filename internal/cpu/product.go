@@ -56,6 +56,7 @@ type segment struct {
 	words  int  // of a tap
 	linear bool // output row i is made of input pixel i
 	round  roundJob
+	lay    layJob
 	kept   *panels.Panels // packed weights of an earlier run, or nil; a block a panel
 }
 
@@ -74,6 +75,8 @@ func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, nee
 		p.dot = x.tier.BF16Between
 	}
 	p.packing = packJob{p}
+	p.rows, p.panels = p.out.pixels(), (p.out.c+kernel.NR-1)/kernel.NR
+	p.height = min(max(kernel.MR, x.tier.Height), up(p.rows, kernel.MR))
 	var n needs
 	for i := range p.segs {
 		s := &p.segs[i]
@@ -86,13 +89,16 @@ func (x *exec) newProduct(in *program.Instr, op *program.Product) (*product, nee
 		if p.round && !s.x.words {
 			n.shared += s.x.pixels() * s.words
 		}
+		if p.canLay(s) {
+			s.lay = layJob{product: p, seg: s}
+			n.shared += x.tier.LaidLen(p.rows, s.x.c)
+		}
 		p.panel += kernel.PanelLen(s.x.c, taps, p.round)
 		p.border = max(p.border, s.words)
 		p.transposing = max(p.transposing, kernel.PackScratch(taps))
 		n.taps += taps
 	}
-	p.rows, p.panels = p.out.pixels(), (p.out.c+kernel.NR-1)/kernel.NR
-	p.taps, p.height = n.taps, min(max(kernel.MR, x.tier.Height), up(p.rows, kernel.MR))
+	p.taps = n.taps
 	n.taps *= p.height / kernel.MR
 	p.sums, p.half = p.out.c, p.panel
 	if op.Epilogue.Gated {
@@ -123,7 +129,7 @@ var tallPanels = [2]int{18, 12}
 // the more tasks there are, the less one worker waits for the last one of another.
 const finest = 8
 
-// divide makes the parts: one, but for large panels whose sums can wait in the result.
+// divide makes the parts: one, but for large panels whose sums can wait in the result, of loops that do not go by stretches themselves.
 func (p *product) divide() {
 	var now part
 	size := 0
@@ -131,7 +137,7 @@ func (p *product) divide() {
 		s := &p.segs[i]
 		for range s.KH * s.KW {
 			n := s.words * kernel.NR
-			if p.half > mostCached && !p.words && !p.tiled() && size+n > partCached && size > 0 {
+			if p.half > mostCached && !p.tall() && !p.words && !p.tiled() && size+n > partCached && size > 0 {
 				p.parts = append(p.parts, now)
 				now, size = part{from: now.to, to: now.to}, 0
 			}
@@ -165,7 +171,7 @@ func (p *product) tile(rows int) int { return p.halves() * rows * kernel.NR }
 
 // cut chooses the size of tasks: groups of panels that fit a second-level cache, all rows where the groups
 // alone keep the workers busy, and not fewer rows than packing is worth. Loops that take many rows at once read panels from further away, and
-// lay rows out anew for each task: they have more panels, and fewer rows before they have fewer panels.
+// lay rows out anew for each task where that is not done once for all: they have more panels, and fewer rows before they have fewer panels.
 func (p *product) cut() {
 	least, wanted := 192, 1
 	packed := p.keep || p.mapped
@@ -180,6 +186,9 @@ func (p *product) cut() {
 		p.group = p.together(min(mostTall/p.panel, tallPanels[p.halves()-1]))
 	}
 	p.widest = p.group
+	if p.laid() && !packed {
+		wanted *= finest
+	}
 	if p.tall() && packed {
 		least = p.height
 		wanted *= 2
@@ -287,7 +296,7 @@ func (p *product) operands() error {
 		rounded++
 		s.x.data, s.x.stride, s.x.words = s.round.dst, s.words, true
 	}
-	return nil
+	return p.layOut(&take)
 }
 
 func (p *product) task(w *worker, i int) {

@@ -26,6 +26,7 @@ func (t *tiler) run(zeros []float32, from, to int) bool {
 		for k := 0; k < rows; k += kernel.MR {
 			t.point(zeros, r+k, min(kernel.MR, rows-k), t.w.taps[k/kernel.MR*t.taps:])
 		}
+		t.laidRows(r, rows)
 		t.row(r, rows)
 		if t.last {
 			t.finish(t.first, t.n, r, rows)
@@ -75,7 +76,7 @@ func (t *tiler) weights(panels []float32) {
 			panels = panels[min(t.half, len(panels)):]
 		}
 	}
-	w.terms = kernel.Terms{X: w.taps[part.from:], Step: t.taps, Runs: part.runs, W: w.panels}
+	w.terms = kernel.Terms{X: w.taps[part.from:], Step: t.taps, Runs: part.runs, W: w.panels, Laid: w.terms.Laid[:0]}
 }
 
 // row computes the tiles of some rows.

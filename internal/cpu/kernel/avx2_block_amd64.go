@@ -87,6 +87,7 @@ func quadsAVX2(dst *float32, x, next *[4]*float32, n int)
 // blockWork is the working memory of blocks.
 type blockWork struct {
 	sliver, quads []float32
+	rows          []float32 // the quads of a stretch
 	call          blockCall
 }
 
@@ -133,13 +134,18 @@ func (s *stripWork) blocks(e *Ends, t *Terms, rows, cols int, round bool, pairs 
 			continue
 		}
 		s.weights(t, k, cols)
-		checkRows(x, t.Step, run, rows)
+		var laid []float32
+		if len(t.Laid) > k && t.Laid[k] != nil {
+			laid = t.Laid[k][:up(rows, quad)*run.Words*channelsOf(round)]
+		} else {
+			checkRows(x, t.Step, run, rows)
+		}
 		for at, all := 0, run.Taps*run.Words; at < all; at += stretchWords(round) {
 			into := own
 			if stretches--; stretches == 0 {
 				into = to
 			}
-			s.stretch(x, t.Step, run, at, rows, round, from, into)
+			s.stretch(x, t.Step, run, laid, at, rows, round, from, into)
 			from = own
 		}
 	}
@@ -150,6 +156,29 @@ func (s *stripWork) blocks(e *Ends, t *Terms, rows, cols int, round bool, pairs 
 
 // crowded is a distance of rows (or a part of it) at which they share so few sets of a second-level cache that they do not stay there.
 const crowded = 4096
+
+// channelsOf is the number of channels of a word.
+func channelsOf(round bool) int {
+	if round {
+		return 2
+	}
+	return 1
+}
+
+// laidLen is Tier.LaidLen.
+func laidLen(rows, channels int) int { return up(rows, quad) * up(channels, 2) }
+
+// layer makes a [Layer]: quads, stretch by stretch.
+func layer(round bool) Layer {
+	return func(dst []float32, x [][MR][]float32, words, rows int) {
+		high := up(rows, quad) * channelsOf(round)
+		checkRows(x, 1, Run{1, words}, rows)
+		dst = dst[:high*words]
+		for at := 0; at < words; at += stretchWords(round) {
+			lay(dst[high*at:], x, 1, words, at, min(stretchWords(round), words-at), rows, round)
+		}
+	}
+}
 
 // stretchWords is the most words of a stretch.
 func stretchWords(round bool) int {
@@ -179,15 +208,19 @@ func checkRows(x [][MR][]float32, step int, run Run, rows int) {
 	}
 }
 
-// stretch adds the terms of a run's words from at on: x has the taps of the first MR rows, step before those of the next.
-func (s *stripWork) stretch(x [][MR][]float32, step int, run Run, at, rows int, round bool, from, into sumsAt) {
+// stretch adds the terms of a run's words from at on: x has the taps of the first MR rows, step before those of the next, or the quads are laid.
+func (s *stripWork) stretch(x [][MR][]float32, step int, run Run, laid []float32, at, rows int, round bool, from, into sumsAt) {
 	b, c := &s.block, &s.block.call
 	if b.quads == nil {
 		b.keep(make([]float32, blockFloats))
 	}
 	most, all := stretchWords(round), run.Taps*run.Words
 	words := min(most, all-at)
-	b.lay(x, step, run.Words, at, words, rows, round)
+	if b.rows = b.quads; laid != nil {
+		b.rows = laid[up(rows, quad)*at*channelsOf(round):]
+	} else {
+		lay(b.quads, x, step, run.Words, at, words, rows, round)
+	}
 	c.inStep, c.step, c.quads, c.n = 4*from.step, 4*into.step, up(rows, quad)/quad-1, words*blockChannels/most
 	for v := 0; v < len(s.at); {
 		n := sliverOf(len(s.at) - v)
@@ -219,8 +252,7 @@ func (b *blockWork) fetch(w []*float32, at, words int) {
 }
 
 // lay lays out the quads of words [from,from+words) of a run whose taps have n each.
-func (b *blockWork) lay(x [][MR][]float32, step, n, from, words, rows int, round bool) {
-	quads := b.quads
+func lay(quads []float32, x [][MR][]float32, step, n, from, words, rows int, round bool) {
 	for r := 0; r < rows; r += quad {
 		taps, after := x[r/MR*step:], min(r+quad, up(rows, quad)-quad)
 		later := x[after/MR*step:]
@@ -255,7 +287,7 @@ func bringTogether(dst []float32, x, next [][]float32, from, n int) {
 // sliverTerms adds the terms of words words of one sliver to all quads.
 func (b *blockWork) sliverTerms(w []*float32, at, words int, round bool, from, into sumsAt, column int) {
 	c := &b.call
-	c.in, c.out, c.x, c.w = &from.sums[column], &into.sums[column], &b.quads[0], &b.sliver[0]
+	c.in, c.out, c.x, c.w = &from.sums[column], &into.sums[column], &b.rows[0], &b.sliver[0]
 	kind := len(w)
 	if round {
 		kind += sliverVectors
@@ -274,7 +306,7 @@ func (b *blockWork) sliverTerms(w []*float32, at, words int, round bool, from, i
 	case sliverVectors + 3:
 		bf16First3AVX2(c, &w[0], at, words)
 	}
-	c.in, c.out, c.x = &from.sums[quad*from.step+column], &into.sums[quad*into.step+column], &b.quads[quad*c.n]
+	c.in, c.out, c.x = &from.sums[quad*from.step+column], &into.sums[quad*into.step+column], &b.rows[quad*c.n]
 	switch kind {
 	case 1:
 		f32Block1AVX2(c)

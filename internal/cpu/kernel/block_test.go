@@ -79,6 +79,31 @@ func (c *blockCase) plain(e Ends, round bool) {
 	}
 }
 
+// laid are the terms with the rows of each run of one tap laid out, and nothing where they were.
+func (c *blockCase) laid(tier Tier, round bool) Terms {
+	t, lay, channels := c.terms, tier.F32Lay, 1
+	if round {
+		lay, channels = tier.BF16Lay, 2
+	}
+	t.X = slices.Clone(t.X)
+	taps := 0
+	for _, run := range t.Runs {
+		var dst []float32
+		if run.Taps == 1 && run.Words > 0 {
+			var x [][MR][]float32
+			for r := 0; r < len(t.X); r += t.Step {
+				x = append(x, t.X[r+taps])
+				t.X[r+taps] = [MR][]float32{}
+			}
+			dst = make([]float32, tier.LaidLen(c.rows, run.Words*channels))
+			lay(dst, x, run.Words, c.rows)
+		}
+		t.Laid = append(t.Laid, dst)
+		taps += run.Taps
+	}
+	return t
+}
+
 // compare runs all variants on a tier.
 func (c *blockCase) compare(t *testing.T, tier Tier, round bool) {
 	t.Helper()
@@ -97,7 +122,11 @@ func (c *blockCase) compare(t *testing.T, tier Tier, round bool) {
 		if variant%2 == 0 {
 			got.Keep(make([]float32, tier.Working(c.rows, c.cols)))
 		}
-		dot(&got, &c.terms, c.rows, c.cols)
+		terms := c.terms
+		if variant%3 == 1 {
+			terms = c.laid(tier, round)
+		}
+		dot(&got, &terms, c.rows, c.cols)
 		what := fmt.Sprintf("%s, bf16 %v, variant %d, %v, %d rows of %d columns", tier.Name, round, variant, c.terms.Runs, c.rows, c.cols)
 		for i, w := range want.Out {
 			if g := got.Out[i]; !sameBits(g, w) && !(want.Words && nanWords(g, w)) {

@@ -29,7 +29,12 @@ type Terms struct {
 	Step int
 	Runs []Run
 	W    [][]float32
+	Laid [][]float32 // of each run of one tap the rows as [Layer] lays them out, if there are more than MR and it has; or nil
 }
+
+// Layer lays out rows, a tile's or more, of so many words each for calls of a [Product] with the same rows: its other calls need not do it. X is
+// theirs, of one tap. dst has [Tier.LaidLen] floats.
+type Layer = func(dst []float32, x [][MR][]float32, words, rows int)
 
 // Product adds terms as a [Dot] does, from In to Out of e: rows rows of cols columns, NR to a tile. There are MR rows at most, or as many as
 // its tier takes.

@@ -15,6 +15,10 @@ type Tier struct {
 	Panels int
 	// Height is the most rows that they take in one call, a multiple of MR, and treat best. 0 is MR.
 	Height int
+	// F32Lay and BF16Lay lay rows out for them; LaidLen is the number of floats that so many rows of so many channels take. nil: they have no use
+	// for it.
+	F32Lay, BF16Lay Layer
+	LaidLen         func(rows, channels int) int
 	// Working is the number of floats that [Ends] keep for themselves while so many rows of so many columns are made ([Ends.Keep]). nil: none.
 	Working func(rows, cols int) int
 	// F32Attend and BF16Attend add a block of keys to attention.

@@ -12,7 +12,7 @@ var AVX2 = func() Tier {
 }()
 
 var avx2 = Tier{
-	Name: "avx2", F32: stripDot(false), BF16: stripDot(true), F32Between: strips(false, pairsBy(8, pairsAVX2)), BF16Between: strips(true, pairsBy(8, pairsAVX2)), Panels: 3, Height: blockRows, Working: stripWorking, Pairs: pairsBy(8, pairsAVX2), PairRows: ofTwo(pairRowsAVX2), PairLines: linesBy(pairLinesAVX2, pairLines, NR), LineWords: linesBy(lineWordsAVX2, lineWords, NR/2),
+	Name: "avx2", F32: stripDot(false), BF16: stripDot(true), F32Between: strips(false, pairsBy(8, pairsAVX2)), BF16Between: strips(true, pairsBy(8, pairsAVX2)), Panels: 3, Height: blockRows, F32Lay: layer(false), BF16Lay: layer(true), LaidLen: laidLen, Working: stripWorking, Pairs: pairsBy(8, pairsAVX2), PairRows: ofTwo(pairRowsAVX2), PairLines: linesBy(pairLinesAVX2, pairLines, NR), LineWords: linesBy(lineWordsAVX2, lineWords, NR/2),
 	SiLU: ofOne(siluAVX2), GELU: ofOne(geluAVX2), QuickGELU: ofOne(quickGELUAVX2),
 	MulGELU: ofTwo(mulGELUAVX2), Add: ofTwo(addAVX2),
 	Divide: divideBy(divideAVX2), ScaleMax: withNumber(scaleMaxAVX2, scaleMax), Exp2Sum: withNumber(exp2SumAVX2, exp2Sum), Exp2Words: exp2WordsOf,
@@ -47,6 +47,7 @@ var AVX512BF16 = func() Tier {
 // wide is a tier in vectors of 64 bytes.
 func (t Tier) wide(name string, f32, bf16 Dot) Tier {
 	t.Name, t.F32, t.BF16, t.Panels, t.Height, t.Working = name, f32, bf16, 1, MR, nil
+	t.F32Lay, t.BF16Lay, t.LaidLen = nil, nil, nil
 	t.SiLU, t.GELU, t.QuickGELU = ofOne(siluAVX512), ofOne(geluAVX512), ofOne(quickGELUAVX512)
 	t.MulGELU, t.Add = ofTwo(mulGELUAVX512), ofTwo(addAVX512)
 	t.Divide = divideBy(divideAVX512)
