@@ -192,39 +192,31 @@ func (s *stripWork) ownSums(rows, cols int) (step int) {
 	return step
 }
 
-// end stores the sums.
+// end stores the sums, with the residual.
 func (s *stripWork) end(e *Ends, rows, cols, step int, pairs func(dst, x []float32)) {
-	for r := range rows {
-		if e.Add != nil {
-			s.residual(e, r, cols, step)
-		}
-		wide, words := NR, 1
-		if e.Words {
-			words = 2
-		}
-		if e.Tile == NR/words {
-			wide = cols
-		}
-		for j := 0; j < cols; j += wide {
-			sums, out := s.sums[r*step+j:][:min(wide, cols-j)], e.Out[j/NR*e.Tile+r*e.Step:]
-			if e.Words {
-				pairs(out[:(len(sums)+1)/2], sums)
-			} else {
-				copy(out[:len(sums)], sums)
-			}
-		}
+	wide, words := NR, 1
+	if e.Words {
+		words = 2
 	}
-}
-
-// residual adds that of a row.
-func (s *stripWork) residual(e *Ends, r, cols, step int) {
-	wide := NR
-	if e.AddTile == NR {
+	if e.Tile == NR/words && (e.Add == nil || e.AddTile == NR) {
 		wide = cols
 	}
-	for j := 0; j < cols; j += wide {
-		sums := s.sums[r*step+j:][:min(wide, cols-j)]
-		addInCalls(sums, sums, e.Add[j/NR*e.AddTile+r*e.AddStep:][:len(sums)])
+	for r := range rows {
+		for j := 0; j < cols; j += wide {
+			sums, out := s.sums[r*step+j:][:min(wide, cols-j)], e.Out[j/NR*e.Tile+r*e.Step:]
+			to := sums
+			if !e.Words {
+				to = out[:len(sums)]
+			}
+			if e.Add != nil {
+				addInCalls(to, sums, e.Add[j/NR*e.AddTile+r*e.AddStep:][:len(sums)])
+			} else if !e.Words {
+				copy(to, sums)
+			}
+			if e.Words {
+				pairs(out[:(len(sums)+1)/2], sums)
+			}
+		}
 	}
 }
 
