@@ -136,7 +136,7 @@ func (s *stripWork) blocks(e *Ends, t *Terms, rows, cols int, round bool, pairs 
 		s.weights(t, k, cols)
 		var laid []float32
 		if len(t.Laid) > k && t.Laid[k] != nil {
-			laid = t.Laid[k][:up(rows, quad)*run.Words*channelsOf(round)]
+			laid = t.Laid[k][:quadsOf(rows, round)*run.Words]
 		} else {
 			checkRows(x, t.Step, run, rows)
 		}
@@ -157,12 +157,13 @@ func (s *stripWork) blocks(e *Ends, t *Terms, rows, cols int, round bool, pairs 
 // crowded is a distance of rows (or a part of it) at which they share so few sets of a second-level cache that they do not stay there.
 const crowded = 4096
 
-// channelsOf is the number of channels of a word.
-func channelsOf(round bool) int {
+// quadsOf is the number of floats that a word of so many rows has in quads.
+func quadsOf(rows int, round bool) int {
+	channels := 1
 	if round {
-		return 2
+		channels = 2
 	}
-	return 1
+	return up(rows, quad) * channels
 }
 
 // laidLen is Tier.LaidLen.
@@ -171,11 +172,11 @@ func laidLen(rows, channels int) int { return up(rows, quad) * up(channels, 2) }
 // layer makes a [Layer]: quads, stretch by stretch.
 func layer(round bool) Layer {
 	return func(dst []float32, x [][MR][]float32, words, rows int) {
-		high := up(rows, quad) * channelsOf(round)
+		word := quadsOf(rows, round)
 		checkRows(x, 1, Run{1, words}, rows)
-		dst = dst[:high*words]
+		dst = dst[:word*words]
 		for at := 0; at < words; at += stretchWords(round) {
-			lay(dst[high*at:], x, 1, words, at, min(stretchWords(round), words-at), rows, round)
+			lay(dst[word*at:], x, 1, words, at, min(stretchWords(round), words-at), rows, round)
 		}
 	}
 }
@@ -217,7 +218,7 @@ func (s *stripWork) stretch(x [][MR][]float32, step int, run Run, laid []float32
 	most, all := stretchWords(round), run.Taps*run.Words
 	words := min(most, all-at)
 	if b.rows = b.quads; laid != nil {
-		b.rows = laid[up(rows, quad)*at*channelsOf(round):]
+		b.rows = laid[quadsOf(rows, round)*at:]
 	} else {
 		lay(b.quads, x, step, run.Words, at, words, rows, round)
 	}
